@@ -22,11 +22,11 @@ from interfaces.http.hosts import AllowedHosts
 from interfaces.http.middleware import SAFE_HEADERS
 from tests.infrastructure.crypto import test_tokens
 from tests.interfaces.http import test_cookies, test_foreign_pages, test_long_pages, test_security_log
-from tests.interfaces.http.conftest import PASSWORD, World, make_world
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld, make_world
 from tests.interfaces.http.test_hosts import NAMES
 
 Patch = pytest.MonkeyPatch
-Check = Callable[[World, Patch], Awaitable[None]]
+Check = Callable[[HttpWorld, Patch], Awaitable[None]]
 
 
 def _any_origin(patch: Patch) -> None:
@@ -120,30 +120,30 @@ def _finished_for_an_ended_session(patch: Patch) -> None:
 # What finds them
 
 
-async def _foreign_pages(world: World, _: Patch) -> None:
+async def _foreign_pages(world: HttpWorld, _: Patch) -> None:
     await test_foreign_pages.test_a_foreign_page_neither_rotates_nor_ends_anything(
         world, {"Origin": "http://server.evil.example"}
     )
 
 
-async def _hosts(world: World, _: Patch) -> None:
+async def _hosts(world: HttpWorld, _: Patch) -> None:
     client = world.client(promised=False, allowed_hosts=NAMES)
     assert (await client.get("/docs", headers={"Host": "evil.example"})).status_code == 421
 
 
-async def _times(_: World, __: Patch) -> None:
+async def _times(_: HttpWorld, __: Patch) -> None:
     test_tokens.test_a_token_is_not_used_before_its_time()
 
 
-async def _twice(_: World, __: Patch) -> None:
+async def _twice(_: HttpWorld, __: Patch) -> None:
     test_tokens.test_no_claim_is_there_twice("sub")
 
 
-async def _houses(_: World, __: Patch) -> None:
+async def _houses(_: HttpWorld, __: Patch) -> None:
     test_tokens.test_tokens_of_other_houses()
 
 
-async def _reuse_is_told(world: World, _: Patch) -> None:
+async def _reuse_is_told(world: HttpWorld, _: Patch) -> None:
     ann = await test_foreign_pages.signed_in(world)
     first = ann.cookies["refresh_token"]
     await ann.post("/accounts/token/refresh/", json={"fingerprint": None})
@@ -156,7 +156,7 @@ async def _reuse_is_told(world: World, _: Patch) -> None:
     assert "token_reused" in types
 
 
-async def _denials(world: World, _: Patch) -> None:
+async def _denials(world: HttpWorld, _: Patch) -> None:
     lines: list[Any] = []
     handler = _Lines(lines)
     security_log.log.addHandler(handler)
@@ -169,7 +169,7 @@ async def _denials(world: World, _: Patch) -> None:
     assert "access_denied" in [line["act"] for line in lines]
 
 
-async def _right_passwords_are_not_counted(world: World, __: Patch) -> None:
+async def _right_passwords_are_not_counted(world: HttpWorld, __: Patch) -> None:
     ann = await test_foreign_pages.signed_in(world)
     for _ in range(world.accounts.rules.failures.most + 5):
         answer = await ann.post(
@@ -179,7 +179,7 @@ async def _right_passwords_are_not_counted(world: World, __: Patch) -> None:
         assert answer.status_code == 200
 
 
-async def _first_letter_is_void(world: World, __: Patch) -> None:
+async def _first_letter_is_void(world: HttpWorld, __: Patch) -> None:
     await test_foreign_pages.signed_in(world)
     for _ in range(2):
         await world.client().post("/accounts/password/reset/", json={"email": test_foreign_pages.EMAIL})
@@ -193,7 +193,7 @@ async def _first_letter_is_void(world: World, __: Patch) -> None:
     assert redeemed.status_code == 200
 
 
-async def _flood(_: World, __: Patch) -> None:
+async def _flood(_: HttpWorld, __: Patch) -> None:
     lines: list[Any] = []
     handler = _Lines(lines)
     security_log.log.addHandler(handler)
@@ -214,16 +214,16 @@ class _Lines(logging.Handler):
         self.lines.append(vars(record))
 
 
-async def _headers(world: World, _: Patch) -> None:
+async def _headers(world: HttpWorld, _: Patch) -> None:
     answer = await world.client().get("/livez")
     assert answer.headers.get("x-frame-options") == "DENY"
 
 
-async def _neighbours(world: World, _: Patch) -> None:
+async def _neighbours(world: HttpWorld, _: Patch) -> None:
     await test_cookies.test_a_cookie_that_a_neighbour_has_set_signs_nobody_in(world)
 
 
-async def _ended_sessions(_: World, __: Patch) -> None:
+async def _ended_sessions(_: HttpWorld, __: Patch) -> None:
     await test_long_pages.test_whose_session_has_ended_gets_no_end()
 
 

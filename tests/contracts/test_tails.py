@@ -62,6 +62,9 @@ def test_who_comes_back_reads_no_log(rig: Rig) -> None:
             chat_id = await house.world.chat(ann.actor, bob.actor)
             await until(lambda: house.hub.tails.epoch is not None)
             device = Device(house, bob)
+            # A cursor of before the chat was made would make its whole state be told again.
+            looks = house.hub.all_chats.looks
+            await until(lambda: house.hub.all_chats.looks > looks + 1)
             await device.come()
             await device.go()
             await house.world.say(ann.actor, chat_id, "missed")

@@ -57,7 +57,7 @@ class Mailbox:
 
 
 @frozen
-class Person:
+class HttpPerson:
     """Somebody signed up, confirmed and signed in, with a client that presents the token."""
 
     actor: Actor
@@ -70,7 +70,7 @@ class Person:
 
 
 @define
-class World:
+class HttpWorld:
     """A messenger in memory, and what a test may do to it from outside."""
 
     messenger: Messenger
@@ -128,14 +128,14 @@ class World:
         await self.deliver()
         return self.mailbox.tokens[-1]
 
-    async def person(self, email: str) -> Person:
+    async def person(self, email: str) -> HttpPerson:
         token = await self.letter_to(email)
         command = ConfirmEmail(token=token, fingerprint=Fingerprint("test"))
         signed_in = await self.messenger.accounts.confirm_email(command)
         actor = await self.messenger.accounts.authenticate(Authenticate(token=signed_in.access_token))
-        return Person(actor, signed_in.access_token, self.client(signed_in.access_token))
+        return HttpPerson(actor, signed_in.access_token, self.client(signed_in.access_token))
 
-    async def say(self, person: Person, chat_id: str, *texts: str) -> None:
+    async def say(self, person: HttpPerson, chat_id: str, *texts: str) -> None:
         for text in texts:
             self.clock.at += timedelta(seconds=1)
             command = SendMessage(chat_id=ChatId(UUID(chat_id)), body=Body(text))
@@ -147,11 +147,11 @@ MANY = Limits(network_sign_ups=10_000, network_resets=10_000)
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> HttpWorld:
     return make_world()
 
 
-def make_world(limits: Limits | None = None, **accounts_world: Any) -> World:
+def make_world(limits: Limits | None = None, **accounts_world: Any) -> HttpWorld:
     clock = SettableClock(datetime(2026, 11, 23, 3, 34, 9, 900840, UTC))
     memory, mailbox = MemoryStorage(), Mailbox()
     accounts = AccountsWorld(
@@ -189,4 +189,4 @@ def make_world(limits: Limits | None = None, **accounts_world: Any) -> World:
         account_is_closed=accounts.workers.closed_accounts.wake,
         adding=make_adding(ports, Settings(limits=limits or MANY)),
     )
-    return World(messenger, memory, mailbox, accounts)
+    return HttpWorld(messenger, memory, mailbox, accounts)

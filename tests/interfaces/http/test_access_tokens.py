@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld
 
 
 def data(answer: httpx.Response, status: int = 200) -> Any:
@@ -18,11 +18,11 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.fixture
-async def one(world: World) -> Person:
+async def one(world: HttpWorld) -> HttpPerson:
     return await world.person("one@example.com")
 
 
-async def make(one: Person, *scopes: str, **more: Any) -> Any:
+async def make(one: HttpPerson, *scopes: str, **more: Any) -> Any:
     body = {"name": "Weather bot", "scopes": list(scopes), "password": PASSWORD, **more}
     answer = await one.client.post("/accounts/tokens/", json=body)
     if answer.is_success:
@@ -30,7 +30,7 @@ async def make(one: Person, *scopes: str, **more: Any) -> Any:
     return data(answer)
 
 
-async def test_made_listed_used_and_ended(world: World, one: Person) -> None:
+async def test_made_listed_used_and_ended(world: HttpWorld, one: HttpPerson) -> None:
     made = await make(one, "messages", "chats", days=30)
     token = made.pop("token")
     assert token.startswith("messenger_pat_")
@@ -58,7 +58,7 @@ async def test_made_listed_used_and_ended(world: World, one: Person) -> None:
     assert refusal(again) == (404, "ACCESS_TOKEN_NOT_FOUND")
 
 
-async def test_without_scopes_it_reads_alone(world: World, one: Person) -> None:
+async def test_without_scopes_it_reads_alone(world: HttpWorld, one: HttpPerson) -> None:
     chat = data(await one.client.post("/chats/", json={"name": "Ours", "members": []}))
     data(await one.client.post(f"/chats/{chat['id']}/messages/", json={"text": "Hello"}))
     async with world.client((await make(one))["token"]) as bot:
@@ -97,14 +97,14 @@ async def test_without_scopes_it_reads_alone(world: World, one: Person) -> None:
         ({"days": True}, ["body", "days"]),
     ],
 )
-async def test_what_is_no_request_for_one(one: Person, wrong: dict[str, Any], field: list[Any]) -> None:
+async def test_what_is_no_request_for_one(one: HttpPerson, wrong: dict[str, Any], field: list[Any]) -> None:
     body = {"name": "Weather bot", "scopes": [], "password": PASSWORD} | wrong
     answer = await one.client.post("/accounts/tokens/", json=body)
     assert answer.status_code == 422
     assert [each["field"] for each in answer.json()["error"]["fields"]] == [field]
 
 
-async def test_the_most_that_an_account_may_have(one: Person) -> None:
+async def test_the_most_that_an_account_may_have(one: HttpPerson) -> None:
     for _ in range(3):
         await make(one)
     body = {"name": "One more", "scopes": [], "password": PASSWORD}

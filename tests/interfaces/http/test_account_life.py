@@ -8,7 +8,7 @@ import pytest
 from domain.notification import Template
 from domain.session import Origin
 from infrastructure.smtp.writing import REPORTS
-from tests.interfaces.http.conftest import PASSWORD, World
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld
 
 OTHER = "Another-One1"
 
@@ -24,19 +24,19 @@ def refusal(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 async def sign_in(
-    world: World, email: str, password: str = PASSWORD, device: str = "other"
+    world: HttpWorld, email: str, password: str = PASSWORD, device: str = "other"
 ) -> httpx.Response:
     body = {"email": email, "password": password, "fingerprint": device}
     return await world.client().post("/accounts/sign-in/", json=body)
 
 
-async def forgotten(world: World, email: str) -> str:
+async def forgotten(world: HttpWorld, email: str) -> str:
     data(await world.client().post("/accounts/password/reset/", json={"email": email}))
     await world.deliver()
     return world.mailbox.tokens[-1]
 
 
-async def test_reset_redeem_set(world: World) -> None:
+async def test_reset_redeem_set(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     token = await forgotten(world, "one@example.com")
     body = {"confirmationToken": token, "fingerprint": "new"}
@@ -54,7 +54,7 @@ async def test_reset_redeem_set(world: World) -> None:
     assert (await sign_in(world, "one@example.com", OTHER)).status_code == 200
 
 
-async def test_known_and_unknown_get_the_same_answer(world: World) -> None:
+async def test_known_and_unknown_get_the_same_answer(world: HttpWorld) -> None:
     await world.person("one@example.com")
     answers = []
     for email in ("one@example.com", "nobody@example.com"):
@@ -77,12 +77,12 @@ async def test_known_and_unknown_get_the_same_answer(world: World) -> None:
     ],
 )
 async def test_what_is_not_redeemed(
-    world: World, body: dict[str, object], expected: tuple[int, str, str]
+    world: HttpWorld, body: dict[str, object], expected: tuple[int, str, str]
 ) -> None:
     assert refusal(await world.client().post("/accounts/token/redeem/", json=body)) == expected
 
 
-async def test_session_tokens_are_not_redeemed(world: World) -> None:
+async def test_session_tokens_are_not_redeemed(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     body = {"confirmationToken": one.token, "fingerprint": "f"}
     answer = await world.client().post("/accounts/token/redeem/", json=body)
@@ -98,7 +98,7 @@ async def test_session_tokens_are_not_redeemed(world: World) -> None:
         ("Qwerty-Йцукен", "Value error, Password too common"),
     ],
 )
-async def test_passwords_that_may_not_be_chosen(world: World, password: str, text: str) -> None:
+async def test_passwords_that_may_not_be_chosen(world: HttpWorld, password: str, text: str) -> None:
     one = await world.person("one@example.com")
     expected = [{"field": ["body", "password"], "code": "value_error", "text": text, "input": None}]
     for answer in (
@@ -113,7 +113,7 @@ async def test_passwords_that_may_not_be_chosen(world: World, password: str, tex
     assert answer.status_code == 501
 
 
-async def test_the_old_password_is_verified_if_it_is_given(world: World) -> None:
+async def test_the_old_password_is_verified_if_it_is_given(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     body = {"password": OTHER, "oldPassword": "not this one 1A"}
     answer = await one.client.post("/accounts/password/set/", json=body)
@@ -123,12 +123,12 @@ async def test_the_old_password_is_verified_if_it_is_given(world: World) -> None
     assert (await sign_in(world, "one@example.com", OTHER)).status_code == 200
 
 
-async def test_setting_needs_somebody(world: World) -> None:
+async def test_setting_needs_somebody(world: HttpWorld) -> None:
     answer = await world.client().post("/accounts/password/set/", json={"password": OTHER})
     assert refusal(answer) == (401, "AUTH_ERROR", "Not authenticated")
 
 
-async def test_sessions(world: World) -> None:
+async def test_sessions(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     other = data(await sign_in(world, "one@example.com", device=" "))["accessToken"]
     listed = data(await one.client.get("/accounts/sessions/"))
@@ -157,14 +157,14 @@ async def test_sessions(world: World) -> None:
     assert (await world.client().get("/accounts/sessions/")).status_code == 401
 
 
-async def test_nobody_elses_session(world: World) -> None:
+async def test_nobody_elses_session(world: HttpWorld) -> None:
     one, other = await world.person("one@example.com"), await world.person("two@example.com")
     answer = await one.client.delete(f"/accounts/sessions/{other.actor.session_id}/")
     assert refusal(answer) == (404, "NOT_FOUND", "Session not found")
     assert (await other.client.get("/accounts/me/")).status_code == 200
 
 
-async def test_every_letter_knows_from_where_it_was_asked_for(world: World) -> None:
+async def test_every_letter_knows_from_where_it_was_asked_for(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     world.storage.accounts.letters.clear()
     program = {"User-Agent": "Firefox/140.0"}
@@ -187,7 +187,7 @@ async def delete(client: httpx.AsyncClient, body: object) -> httpx.Response:
     return await client.request("DELETE", "/accounts/me/", json=body)
 
 
-async def test_closing_an_account(world: World) -> None:
+async def test_closing_an_account(world: HttpWorld) -> None:
     one, other = await world.person("one@example.com"), await world.person("two@example.com")
     chat = data(await one.client.post("/chats/", json={"name": "A chat", "members": [other.id]}))["id"]
     await world.say(one, chat, "Here I was")
@@ -218,7 +218,7 @@ async def test_closing_an_account(world: World) -> None:
     await world.person("one@example.com")
 
 
-async def test_guessing_has_an_end(world: World) -> None:
+async def test_guessing_has_an_end(world: HttpWorld) -> None:
     await world.person("one@example.com")
     for _ in range(20):
         assert (await sign_in(world, "one@example.com", "wrong")).status_code == 401
@@ -227,7 +227,7 @@ async def test_guessing_has_an_end(world: World) -> None:
     assert answer.headers["retry-after"] == "45"
 
 
-async def test_asking_who_is_here_has_an_end(world: World) -> None:
+async def test_asking_who_is_here_has_an_end(world: HttpWorld) -> None:
     client = world.client()
     statuses = [
         (await client.get("/accounts/email/status/", params={"email": f"n{n}@example.com"})).status_code

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from infrastructure.crypto.queue import FairQueue
-from tests.interfaces.http.conftest import PASSWORD, World
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld
 
 EMAIL = "Ann@example.com"
 
@@ -16,7 +16,7 @@ def ok(data: object) -> dict[str, Any]:
     return {"status": "success", "data": data}
 
 
-async def test_from_sign_up_to_sign_out(world: World) -> None:
+async def test_from_sign_up_to_sign_out(world: HttpWorld) -> None:
     client = world.client()
     padded = {"email": f" {EMAIL} ", "password": f"  {PASSWORD} "}
     signed_up = await client.post("/accounts/sign-up/", json=padded)
@@ -82,7 +82,7 @@ async def test_from_sign_up_to_sign_out(world: World) -> None:
         ("Bearer garbage", "Token Invalid"),
     ],
 )
-async def test_who_is_not_let_in(world: World, authorization: str | None, message: str) -> None:
+async def test_who_is_not_let_in(world: HttpWorld, authorization: str | None, message: str) -> None:
     headers = {} if authorization is None else {"Authorization": authorization}
     # Without authentication, other errors of a request are not reported.
     for method, path in (
@@ -96,7 +96,7 @@ async def test_who_is_not_let_in(world: World, authorization: str | None, messag
         assert answer.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_token_of_another_kind(world: World) -> None:
+async def test_a_token_of_another_kind(world: HttpWorld) -> None:
     person = await world.person(EMAIL)
     answer = await person.client.post(
         "/accounts/token/refresh/",
@@ -118,29 +118,29 @@ async def test_a_token_of_another_kind(world: World) -> None:
         ({"confirmationToken": "garbage", "fingerprint": "x"}, "Invalid JWT token"),
     ],
 )
-async def test_confirming_with_too_little(world: World, sent: object, message: str) -> None:
+async def test_confirming_with_too_little(world: HttpWorld, sent: object, message: str) -> None:
     answer = await world.client().post("/accounts/email/confirm/", json=sent)
     assert (answer.status_code, answer.json()) == (401, error("AUTH_ERROR", message))
 
 
-async def test_status_of_no_address(world: World) -> None:
+async def test_status_of_no_address(world: HttpWorld) -> None:
     assert (await world.client().get("/accounts/email/status/")).json() == ok({"exists": False})
 
 
-async def test_bearer_alone_signs_out_too(world: World) -> None:
+async def test_bearer_alone_signs_out_too(world: HttpWorld) -> None:
     person = await world.person(EMAIL)
     assert (await person.client.post("/accounts/sign-out/")).json() == ok(None)
     assert (await person.client.get("/accounts/me/")).status_code == 401
 
 
 @pytest.mark.parametrize("cookie", [None, "garbage", ""])
-async def test_signing_out_of_nothing(world: World, cookie: str | None) -> None:
+async def test_signing_out_of_nothing(world: HttpWorld, cookie: str | None) -> None:
     headers = {} if cookie is None else {"Cookie": f"refresh_token={cookie}"}
     answer = await world.client().post("/accounts/sign-out/", headers=headers)
     assert (answer.status_code, answer.json()) == (200, ok(None))
 
 
-async def test_cookies_over_tls_and_under_a_prefix(world: World) -> None:
+async def test_cookies_over_tls_and_under_a_prefix(world: HttpWorld) -> None:
     await world.person(EMAIL)
     client = world.client(secure_cookies=True, prefix="/api")
     answer = await client.post("/api/accounts/sign-in/", json={"email": EMAIL, "password": PASSWORD})
@@ -148,7 +148,7 @@ async def test_cookies_over_tls_and_under_a_prefix(world: World) -> None:
     assert (await client.post("/accounts/sign-in/", json={})).status_code == 404
 
 
-async def test_sessions_know_where_they_came_from(world: World) -> None:
+async def test_sessions_know_where_they_came_from(world: HttpWorld) -> None:
     await world.person(EMAIL)
     headers = {"User-Agent": "Phone " + "x" * 1000}
     sent = {"email": EMAIL, "password": PASSWORD, "fingerprint": "phone"}
@@ -170,7 +170,7 @@ async def test_sessions_know_where_they_came_from(world: World) -> None:
     ],
 )
 async def test_while_too_many_passwords_wait(
-    world: World, method: str, path: str, more: dict[str, str]
+    world: HttpWorld, method: str, path: str, more: dict[str, str]
 ) -> None:
     person = await world.person(EMAIL)
     world.accounts.passwords._queue = FairQueue(places=0, backlog=0, share=0)
@@ -180,7 +180,7 @@ async def test_while_too_many_passwords_wait(
 
 
 @pytest.mark.parametrize("name", ["username", "email"])
-async def test_the_form_of_swagger(world: World, name: str) -> None:
+async def test_the_form_of_swagger(world: HttpWorld, name: str) -> None:
     await world.person(EMAIL)
     client = world.client()
     more = {"grant_type": "password", "scope": "", "client_id": "", "client_secret": ""}
@@ -225,7 +225,7 @@ async def test_the_form_of_swagger(world: World, name: str) -> None:
         ),
     ],
 )
-async def test_forms_that_say_too_little(world: World, sent: dict[str, Any], fields: list[Any]) -> None:
+async def test_forms_that_say_too_little(world: HttpWorld, sent: dict[str, Any], fields: list[Any]) -> None:
     answer = await world.client().post("/accounts/sign-in/swagger/", **sent)
     assert answer.status_code == 422
     told = answer.json()["error"]["fields"]
@@ -241,7 +241,7 @@ async def test_forms_that_say_too_little(world: World, sent: dict[str, Any], fie
         (b"&&&=%ff%", "application/x-www-form-urlencoded", 422),
     ],
 )
-async def test_broken_forms(world: World, content: bytes, content_type: str, status: int) -> None:
+async def test_broken_forms(world: HttpWorld, content: bytes, content_type: str, status: int) -> None:
     headers = {"Content-Type": content_type}
     answer = await world.client().post("/accounts/sign-in/swagger/", content=content, headers=headers)
     assert answer.status_code == status
@@ -249,7 +249,7 @@ async def test_broken_forms(world: World, content: bytes, content_type: str, sta
         assert answer.json() == {"detail": "There was an error parsing the body"}
 
 
-async def test_asked_again_under_one_key_it_is_one_letter(world: World) -> None:
+async def test_asked_again_under_one_key_it_is_one_letter(world: HttpWorld) -> None:
     client = world.client()
     for asked, body in (
         ("/accounts/sign-up/", {"email": EMAIL, "password": PASSWORD}),

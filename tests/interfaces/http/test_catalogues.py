@@ -3,13 +3,13 @@ import pytest
 
 from application.catalogues.fill import FillCataloguesHandler
 from config.data.catalogues import CATALOGUES
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 EN = {"Accept-Language": "en-GB,en;q=0.9"}
 
 
 @pytest.fixture
-async def client(world: World) -> httpx.AsyncClient:
+async def client(world: HttpWorld) -> httpx.AsyncClient:
     await FillCataloguesHandler(catalogues=world.ports.storage.catalogues, shipped=CATALOGUES)()
     return (await world.person("ann@example.com")).client
 
@@ -66,7 +66,7 @@ async def test_english_to_whoever_prefers_it(
 
 
 @pytest.mark.parametrize("name", ["nope", "Test", "test%00", "time_zones", "a" * 200])
-async def test_unknown_ones_are_unknown_paths(world: World, client: httpx.AsyncClient, name: str) -> None:
+async def test_unknown_ones_are_unknown_paths(world: HttpWorld, client: httpx.AsyncClient, name: str) -> None:
     answer = await client.get(f"/catalogues/{name}/")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "NOT_FOUND")
     person = await world.person("ben@example.com")
@@ -75,6 +75,6 @@ async def test_unknown_ones_are_unknown_paths(world: World, client: httpx.AsyncC
 
 
 @pytest.mark.parametrize("path", ["/catalogues/", "/catalogues/test/", "/catalogues/nope/"])
-async def test_nobody_reads_them_unseen(world: World, path: str) -> None:
+async def test_nobody_reads_them_unseen(world: HttpWorld, path: str) -> None:
     answer = await world.client().get(path)
     assert (answer.status_code, answer.json()["error"]["message"]) == (401, "Not authenticated")

@@ -9,33 +9,33 @@ from application.ports.views import After, Around, Before, Newest, PageNumber, W
 from domain.ids import ChatId, Seq
 from interfaces.http.chats import LAST_PAGE, place
 from interfaces.wire.codec import HistoryQuery
-from tests.interfaces.http.conftest import Person, World
+from tests.interfaces.http.conftest import HttpPerson, HttpWorld
 
 UNKNOWN = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
 
 
-def nobody(person: Person) -> dict[str, object]:
+def nobody(person: HttpPerson) -> dict[str, object]:
     return dict.fromkeys(["firstName", "lastName", "middleName", "username"]) | {"id": person.id}
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
 @pytest.fixture
-async def bob(world: World) -> Person:
+async def bob(world: HttpWorld) -> HttpPerson:
     return await world.person("bob@example.com")
 
 
-async def create(person: Person, **body: object) -> dict[str, Any]:
+async def create(person: HttpPerson, **body: object) -> dict[str, Any]:
     answer = await person.client.post("/chats/", json=body)
     assert answer.status_code == 200, answer.text
     data: dict[str, Any] = answer.json()["data"]
     return data
 
 
-async def test_a_new_chat(ann: Person, bob: Person) -> None:
+async def test_a_new_chat(ann: HttpPerson, bob: HttpPerson) -> None:
     chat = await create(ann, name="  Team chat ", description="About", members=[bob.id, ann.id])
     assert chat == {
         "id": str(UUID(chat["id"])),
@@ -57,7 +57,7 @@ async def test_a_new_chat(ann: Person, bob: Person) -> None:
         assert (await create(ann, name="Solo", description=None, **no_members))["memberCount"] == 1
 
 
-async def test_the_list_and_the_details(world: World, ann: Person, bob: Person) -> None:
+async def test_the_list_and_the_details(world: HttpWorld, ann: HttpPerson, bob: HttpPerson) -> None:
     assert (await ann.client.get("/chats/")).json() == {"status": "success", "data": []}
     quiet = await create(ann, name="Quiet")
     busy = await create(ann, name="Busy", members=[bob.id])
@@ -98,7 +98,7 @@ async def test_the_list_and_the_details(world: World, ann: Person, bob: Person) 
         }
 
 
-async def test_changing(ann: Person, bob: Person) -> None:
+async def test_changing(ann: HttpPerson, bob: HttpPerson) -> None:
     chat = await create(ann, name="Team", description="About")
     path = f"/chats/{chat['id']}/"
     for body, expected in (
@@ -116,7 +116,7 @@ async def test_changing(ann: Person, bob: Person) -> None:
 
 
 @pytest.mark.parametrize("how", ["create", "change"])
-async def test_unknown_members(ann: Person, how: str) -> None:
+async def test_unknown_members(ann: HttpPerson, how: str) -> None:
     chat = await create(ann, name="Team")
     method, path = ("POST", "/chats/") if how == "create" else ("PUT", f"/chats/{chat['id']}/")
     answer = await ann.client.request(method, path, json={"name": "N", "members": [UNKNOWN, ann.id]})
@@ -128,7 +128,7 @@ async def test_unknown_members(ann: Person, how: str) -> None:
     assert [chat["name"] for chat in (await ann.client.get("/chats/")).json()["data"]] == ["Team"]
 
 
-async def test_the_same_missing_chat_by_the_route(world: World, ann: Person, bob: Person) -> None:
+async def test_the_same_missing_chat_by_the_route(world: HttpWorld, ann: HttpPerson, bob: HttpPerson) -> None:
     chat = await create(ann, name="Ann's")
     owned = await create(ann, name="Theirs", members=[bob.id])
     only_members = {"code": "AUTH_ERROR", "message": "Only chat members can see chat info"}
@@ -150,7 +150,7 @@ async def test_the_same_missing_chat_by_the_route(world: World, ann: Person, bob
         assert (answer.status_code, answer.json()["error"]) == (403, prohibited)
 
 
-async def test_deleting(ann: Person) -> None:
+async def test_deleting(ann: HttpPerson) -> None:
     chat = await create(ann, name="Team")
     path = f"/chats/{chat['id']}/"
     gone = await ann.client.delete(path)
@@ -183,7 +183,7 @@ async def test_deleting(ann: Person) -> None:
     ],
 )
 async def test_history(
-    world: World, ann: Person, asked: str, shown: Any, has_before: bool | None, has_after: bool | None
+    world: HttpWorld, ann: HttpPerson, asked: str, shown: Any, has_before: bool | None, has_after: bool | None
 ) -> None:
     chat = await create(ann, name="Team")
     await world.say(ann, chat["id"], *(f"msg {n}" for n in range(1, 26)))
@@ -197,7 +197,7 @@ async def test_history(
         assert (page["hasBefore"], page["hasAfter"]) == (has_before, has_after)
 
 
-async def test_pages_are_bounded(world: World, ann: Person) -> None:
+async def test_pages_are_bounded(world: HttpWorld, ann: HttpPerson) -> None:
     chat = await create(ann, name="Team")
     await world.say(ann, chat["id"], *("x" * 9))
     client = world.client(ann.token, history_page=3, history_most=5)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from interfaces.http.options import HttpOptions
-from tests.interfaces.http.conftest import PASSWORD, World
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld
 from tests.interfaces.http.test_providers import begin, come_back, state_of
 
 EMAIL: Final = "ann@example.com"
@@ -18,7 +18,7 @@ PROGRAM: Final[dict[str, str]] = {}
 SIGN_IN: Final = {"email": EMAIL, "password": PASSWORD, "fingerprint": "web"}
 
 
-def over_tls(world: World, **options: Any) -> httpx.AsyncClient:
+def over_tls(world: HttpWorld, **options: Any) -> httpx.AsyncClient:
     client = world.client(secure_cookies=True, **options)
     client.base_url = "https://server"
     return client
@@ -46,7 +46,7 @@ async def refresh(client: httpx.AsyncClient, headers: dict[str, str], at: str = 
     ],
 )
 async def test_its_name_and_where_it_is_sent(
-    world: World, options: dict[str, str], headers: dict[str, str], name: str, path: str
+    world: HttpWorld, options: dict[str, str], headers: dict[str, str], name: str, path: str
 ) -> None:
     await world.person(EMAIL)
     at = options.get("prefix", "")
@@ -59,14 +59,14 @@ async def test_its_name_and_where_it_is_sent(
         assert await refresh(client, headers, at) == 200
 
 
-async def test_without_https_there_is_no_prefix_because_browsers_would_refuse_it(world: World) -> None:
+async def test_without_https_there_is_no_prefix_because_browsers_would_refuse_it(world: HttpWorld) -> None:
     await world.person(EMAIL)
     async with world.client() as client:
         assert (await sign_in(client, PAGE)).startswith("refresh_token=")
         assert await refresh(client, PAGE) == 200
 
 
-async def test_a_cookie_that_a_neighbour_has_set_signs_nobody_in(world: World) -> None:
+async def test_a_cookie_that_a_neighbour_has_set_signs_nobody_in(world: HttpWorld) -> None:
     """``evil.example.com`` can set cookies for ``example.com``, and so sign people in as somebody else, but for the prefix."""
     await world.person(EMAIL)
     async with over_tls(world) as attacker, over_tls(world) as victim:
@@ -81,7 +81,7 @@ async def test_a_cookie_that_a_neighbour_has_set_signs_nobody_in(world: World) -
         assert await refresh(attacker, PROGRAM) == 200
 
 
-async def test_the_cookie_with_the_prefix_counts_beside_another(world: World) -> None:
+async def test_the_cookie_with_the_prefix_counts_beside_another(world: HttpWorld) -> None:
     await world.person(EMAIL)
     async with over_tls(world) as client:
         own = (await sign_in(client, PAGE)).partition(";")[0]
@@ -90,7 +90,7 @@ async def test_the_cookie_with_the_prefix_counts_beside_another(world: World) ->
         assert await refresh(client, PAGE) == 200
 
 
-async def test_signing_out_deletes_both_names(world: World) -> None:
+async def test_signing_out_deletes_both_names(world: HttpWorld) -> None:
     await world.person(EMAIL)
     async with over_tls(world) as client:
         await sign_in(client, PAGE)
@@ -101,7 +101,7 @@ async def test_signing_out_deletes_both_names(world: World) -> None:
         assert await refresh(client, PAGE) == 401
 
 
-async def test_a_visit_to_a_provider_is_always_a_browsers(world: World) -> None:
+async def test_a_visit_to_a_provider_is_always_a_browsers(world: HttpWorld) -> None:
     async with over_tls(world) as browser:
         left = await begin(browser)
         cookie = left.headers["set-cookie"]
@@ -114,7 +114,7 @@ async def test_a_visit_to_a_provider_is_always_a_browsers(world: World) -> None:
         assert list(browser.cookies) == ["__Host-refresh_token"]
 
 
-async def test_a_visit_that_a_neighbour_has_begun_is_none(world: World) -> None:
+async def test_a_visit_that_a_neighbour_has_begun_is_none(world: HttpWorld) -> None:
     async with over_tls(world) as neighbour, over_tls(world) as browser:
         left = await begin(neighbour)
         forged = left.headers["set-cookie"].partition(";")[0].removeprefix("__Host-")
@@ -132,7 +132,7 @@ async def test_a_visit_that_a_neighbour_has_begun_is_none(world: World) -> None:
     ],
 )
 async def test_the_document_has_the_name_of_the_visit(
-    world: World, options: HttpOptions, prefix: str
+    world: HttpWorld, options: HttpOptions, prefix: str
 ) -> None:
     client = world.client(secure_cookies=options.secure_cookies, prefix=options.prefix)
     document = (await client.get("/openapi.json")).json()

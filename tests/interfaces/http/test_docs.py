@@ -7,19 +7,19 @@ import pytest
 from interfaces.http.options import ApiInfo
 from interfaces.wire.registry import ERRORS, example, rows
 from interfaces.ws.closing import CloseCode
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 PAGES = ("/docs/protocol", "/docs/events")
 ASSETS = ("/docs/swagger-ui.css", "/docs/look.css", "/docs/swagger-ui-bundle.js", "/docs/start.js")
 
 
-async def test_the_root_leads_there(world: World) -> None:
+async def test_the_root_leads_there(world: HttpWorld) -> None:
     answer = await world.client().get("/")
     assert (answer.status_code, answer.headers["location"], answer.content) == (307, "/docs", b"")
     assert (await world.client().head("/")).status_code == 307
 
 
-async def test_with_a_prefix_and_another_path(world: World) -> None:
+async def test_with_a_prefix_and_another_path(world: HttpWorld) -> None:
     client = world.client(prefix="/api", docs_path="/about")
     assert (await client.get("/")).headers["location"] == "/api/about"
     page = await client.get("/api/about")
@@ -29,7 +29,7 @@ async def test_with_a_prefix_and_another_path(world: World) -> None:
         assert (await client.get(asset.replace("/docs", "/api/about"))).status_code == 200
 
 
-async def test_everything_comes_from_here(world: World) -> None:
+async def test_everything_comes_from_here(world: HttpWorld) -> None:
     client = world.client()
     page = await client.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -48,7 +48,7 @@ async def test_everything_comes_from_here(world: World) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_nothing_inline_and_nothing_from_outside_may_run(world: World) -> None:
+async def test_nothing_inline_and_nothing_from_outside_may_run(world: HttpWorld) -> None:
     page = await world.client().get("/docs")
     rules = dict(rule.split(" ", 1) for rule in page.headers["content-security-policy"].split("; "))
     assert rules == {
@@ -64,17 +64,17 @@ async def test_nothing_inline_and_nothing_from_outside_may_run(world: World) -> 
     assert not re.search(r"<script>|<style>| style=| on\w+=", page.text)
 
 
-async def test_a_title_is_no_markup(world: World) -> None:
+async def test_a_title_is_no_markup(world: HttpWorld) -> None:
     page = await world.client(about=ApiInfo(title="<script>alert(1)</script>")).get("/docs")
     assert "<script>alert" not in page.text
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/asyncapi.json", *PAGES, *ASSETS])
-async def test_they_can_be_switched_off(world: World, path: str) -> None:
+async def test_they_can_be_switched_off(world: HttpWorld, path: str) -> None:
     assert (await world.client(docs=False).get(path)).status_code == 404
 
 
-async def test_a_program_gets_the_explanation_of_an_error_as_json(world: World) -> None:
+async def test_a_program_gets_the_explanation_of_an_error_as_json(world: HttpWorld) -> None:
     client = world.client()
     for accept, media_type in (
         ("application/json", "application/json"),
@@ -89,7 +89,7 @@ async def test_a_program_gets_the_explanation_of_an_error_as_json(world: World) 
     assert (told["code"], set(told)) == ("NONCE_REUSED", {"code", "english", "russian"})
 
 
-async def test_a_page_of_an_error_runs_nothing(world: World) -> None:
+async def test_a_page_of_an_error_runs_nothing(world: HttpWorld) -> None:
     page = await world.client().get("/errors/NONCE_REUSED")
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
@@ -97,7 +97,7 @@ async def test_a_page_of_an_error_runs_nothing(world: World) -> None:
     assert "<code>seq</code>" in page.text
 
 
-async def test_the_protocol_is_a_page_beside_the_operations(world: World) -> None:
+async def test_the_protocol_is_a_page_beside_the_operations(world: HttpWorld) -> None:
     client = world.client(public_path="/m")
     page = await client.get("/docs/protocol")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -117,7 +117,7 @@ def linked(page: str) -> set[str]:
     return {each for each in targets if not each.startswith("#")}
 
 
-async def test_every_frame_is_on_a_page_of_its_own(world: World) -> None:
+async def test_every_frame_is_on_a_page_of_its_own(world: HttpWorld) -> None:
     client = world.client(public_path="/m", prefix="/api")
     page = await client.get("/api/docs/events")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -137,14 +137,14 @@ async def test_every_frame_is_on_a_page_of_its_own(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/asyncapi.json"])
-async def test_nothing_is_sent_twice(world: World, path: str) -> None:
+async def test_nothing_is_sent_twice(world: HttpWorld, path: str) -> None:
     client = world.client()
     tag = (await client.get(path)).headers["etag"]
     again = await client.get(path, headers={"If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
 
 
-async def test_the_document_leads_to_the_protocol(world: World) -> None:
+async def test_the_document_leads_to_the_protocol(world: HttpWorld) -> None:
     written = (
         await world.client(public_url="https://chat.example.com", prefix="/api").get("/openapi.json")
     ).json()

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve
 
 from application.errors import Unavailable
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 """What browsers send when somebody follows a link."""
@@ -30,7 +30,7 @@ HTML, ENVELOPE, PROBLEM = "text/html; charset=utf-8", "application/json", "appli
         (None, ENVELOPE),
     ],
 )
-async def test_whoever_asks_for_a_page_gets_one(world: World, accept: str | None, kind: str) -> None:
+async def test_whoever_asks_for_a_page_gets_one(world: HttpWorld, accept: str | None, kind: str) -> None:
     client = world.client()
     client.headers.pop("accept")
     answer = await client.get("/nope", headers={"Accept": accept} if accept else {})
@@ -60,7 +60,12 @@ async def test_whoever_asks_for_a_page_gets_one(world: World, accept: str | None
 )
 @pytest.mark.parametrize("original_statuses", [False, True])
 async def test_every_kind_of_refusal_has_a_page(
-    world: World, method: str, path: str, more: Any, expected: tuple[int, str, str], original_statuses: bool
+    world: HttpWorld,
+    method: str,
+    path: str,
+    more: Any,
+    expected: tuple[int, str, str],
+    original_statuses: bool,
 ) -> None:
     client = world.client(promised=False, original_statuses=original_statuses, app_url="https://chat.example")
     headers = {"Accept": BROWSER, "Accept-Language": "en"}
@@ -77,14 +82,14 @@ async def test_every_kind_of_refusal_has_a_page(
     assert "script" not in answer.headers["content-security-policy"]
 
 
-async def test_headers_of_a_refusal_stay(world: World) -> None:
+async def test_headers_of_a_refusal_stay(world: HttpWorld) -> None:
     headers = {"Accept": BROWSER}
     client = world.client(promised=False)
     assert (await client.get("/chats/", headers=headers)).headers["www-authenticate"] == "Bearer"
     assert (await client.delete("/livez", headers=headers)).headers["allow"] == "GET, HEAD"
 
 
-async def test_what_a_client_sent_is_shown_as_text(world: World) -> None:
+async def test_what_a_client_sent_is_shown_as_text(world: HttpWorld) -> None:
     path = "/accounts/email/status/?email=%3Cscript%3Ealert(1)%3C/script%3E"
     answer = await world.client(promised=False).get(path, headers={"Accept": BROWSER})
     assert "<li><code>/query/email</code> Value error, Email incorrect</li>" in answer.text
@@ -95,7 +100,7 @@ async def test_what_a_client_sent_is_shown_as_text(world: World) -> None:
     ("error", "title"),
     [(Unavailable(), "The server does not answer just now"), (ValueError(), "The server failed")],
 )
-async def test_failures_have_pages_too(world: World, error: Exception, title: str) -> None:
+async def test_failures_have_pages_too(world: HttpWorld, error: Exception, title: str) -> None:
     async def fail(*_: object) -> bool:
         raise error
 

@@ -31,7 +31,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.wire import examples
 from interfaces.wire.codec import KEY
 from tests.authenticator import Authenticator
-from tests.interfaces.http.conftest import World, make_world
+from tests.interfaces.http.conftest import HttpWorld, make_world
 from tests.interfaces.http.promises import promises_of
 
 Json = dict[str, Any]
@@ -66,7 +66,7 @@ OPERATIONS: Final[Mapping[str, tuple[str, str, Json]]] = {
 class Visitor:
     """A client of a messenger with the example people, signed in as the document says."""
 
-    world: World
+    world: HttpWorld
     client: httpx.AsyncClient
     recovery_codes: list[str] = Factory(list)
     device: Authenticator = Factory(Authenticator)
@@ -194,7 +194,7 @@ class Visitor:
 
 
 @pytest.fixture
-async def visitor(world: World) -> Visitor:
+async def visitor(world: HttpWorld) -> Visitor:
     ports = world.ports
     fill = FillExamplesHandler(
         script=EXAMPLES,

@@ -8,7 +8,7 @@ import pytest
 
 from domain.factor import step_at
 from infrastructure.crypto.codes import totp
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld
 
 EMAIL = "one@example.com"
 
@@ -23,15 +23,15 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 
 @pytest.fixture
-async def one(world: World) -> Person:
+async def one(world: HttpWorld) -> HttpPerson:
     return await world.person(EMAIL)
 
 
-def code_of(world: World, secret: str) -> str:
+def code_of(world: HttpWorld, secret: str) -> str:
     return totp(b32decode(secret), step_at(world.clock.now()))
 
 
-async def switched_on(world: World, one: Person) -> tuple[str, list[str]]:
+async def switched_on(world: HttpWorld, one: HttpPerson) -> tuple[str, list[str]]:
     """Returns the secret and the recovery codes."""
     made = data(await one.client.post("/accounts/factors/totp/", json={"password": PASSWORD}))
     confirmed = await one.client.post(
@@ -40,19 +40,19 @@ async def switched_on(world: World, one: Person) -> tuple[str, list[str]]:
     return made["secret"], data(confirmed)["recoveryCodes"]
 
 
-async def sign_in(world: World, path: str = "/accounts/sign-in/") -> httpx.Response:
+async def sign_in(world: HttpWorld, path: str = "/accounts/sign-in/") -> httpx.Response:
     body = {"email": EMAIL, "password": PASSWORD, "fingerprint": "other"}
     if path.endswith("swagger/"):
         return await world.client().post(path, data=body)
     return await world.client().post(path, json=body)
 
 
-async def finish(world: World, pending: str, code: str) -> httpx.Response:
+async def finish(world: HttpWorld, pending: str, code: str) -> httpx.Response:
     body = {"pendingToken": pending, "code": code}
     return await world.client().post("/accounts/sign-in/second/", json=body)
 
 
-async def test_from_set_up_to_the_end(world: World, one: Person) -> None:
+async def test_from_set_up_to_the_end(world: HttpWorld, one: HttpPerson) -> None:
     assert data(await one.client.get("/accounts/factors/")) == {
         "available": True,
         "totp": False,
@@ -92,7 +92,7 @@ async def test_from_set_up_to_the_end(world: World, one: Person) -> None:
     assert data(await sign_in(world))["accessToken"]
 
 
-async def test_a_pending_token_is_no_access_token(world: World, one: Person) -> None:
+async def test_a_pending_token_is_no_access_token(world: HttpWorld, one: HttpPerson) -> None:
     await switched_on(world, one)
     pending = (await sign_in(world)).json()["error"]["pendingToken"]
     async with world.client(pending) as client:
@@ -102,12 +102,12 @@ async def test_a_pending_token_is_no_access_token(world: World, one: Person) -> 
     assert refusal(await finish(world, "nonsense", "123456")) == (401, "AUTH_ERROR")
 
 
-async def test_the_form_of_swagger_ui_opens_no_door_beside_it(world: World, one: Person) -> None:
+async def test_the_form_of_swagger_ui_opens_no_door_beside_it(world: HttpWorld, one: HttpPerson) -> None:
     await switched_on(world, one)
     assert refusal(await sign_in(world, "/accounts/sign-in/swagger/")) == (403, "SECOND_FACTOR_NEEDED")
 
 
-async def test_problems_carry_the_pending_token_too(world: World, one: Person) -> None:
+async def test_problems_carry_the_pending_token_too(world: HttpWorld, one: HttpPerson) -> None:
     await switched_on(world, one)
     body = {"email": EMAIL, "password": PASSWORD}
     answer = await world.client().post(
@@ -116,7 +116,7 @@ async def test_problems_carry_the_pending_token_too(world: World, one: Person) -
     assert answer.json()["pendingToken"].startswith("ey")
 
 
-async def test_closing_takes_a_code(world: World, one: Person) -> None:
+async def test_closing_takes_a_code(world: HttpWorld, one: HttpPerson) -> None:
     secret, _ = await switched_on(world, one)
     body = {"password": PASSWORD}
     assert refusal(await one.client.request("DELETE", "/accounts/me/", json=body)) == (403, "CODE_WRONG")
@@ -126,7 +126,7 @@ async def test_closing_takes_a_code(world: World, one: Person) -> None:
     assert (await sign_in(world)).status_code == 401
 
 
-async def test_recovery_codes_are_renewed(world: World, one: Person) -> None:
+async def test_recovery_codes_are_renewed(world: HttpWorld, one: HttpPerson) -> None:
     _, recovery = await switched_on(world, one)
     body = {"password": PASSWORD, "code": recovery[0]}
     renewed = data(await one.client.post("/accounts/factors/recovery-codes/", json=body))["recoveryCodes"]
@@ -136,7 +136,7 @@ async def test_recovery_codes_are_renewed(world: World, one: Person) -> None:
     assert refusal(again) == (403, "CODE_WRONG")
 
 
-async def test_there_is_one_at_a_time(world: World, one: Person) -> None:
+async def test_there_is_one_at_a_time(world: HttpWorld, one: HttpPerson) -> None:
     confirm = await one.client.post("/accounts/factors/totp/confirm/", json={"code": "123456"})
     assert refusal(confirm) == (409, "FACTOR_NOT_ON")
     await switched_on(world, one)
@@ -145,13 +145,13 @@ async def test_there_is_one_at_a_time(world: World, one: Person) -> None:
 
 
 @pytest.mark.parametrize("code", ["", None, 123456, "1" * 65, ["123456"]])
-async def test_codes_are_texts(world: World, one: Person, code: object) -> None:
+async def test_codes_are_texts(world: HttpWorld, one: HttpPerson, code: object) -> None:
     answer = await one.client.post("/accounts/factors/totp/confirm/", json={"code": code})
     assert answer.status_code == 422
     assert answer.json()["error"]["fields"][0]["input"] is None  # a code is never repeated
 
 
-async def test_wrong_codes_end_with_a_wait(world: World, one: Person) -> None:
+async def test_wrong_codes_end_with_a_wait(world: HttpWorld, one: HttpPerson) -> None:
     await switched_on(world, one)
     pending = (await sign_in(world)).json()["error"]["pendingToken"]
     for _ in range(10):

@@ -15,7 +15,7 @@ from interfaces.http.handshakes import BEFORE_HANDSHAKE, DENIAL
 from interfaces.http.openapi import refusals_of
 from interfaces.http.routes import Endpoint
 from tests.all_chats import opened
-from tests.interfaces.http.conftest import FRONT, PASSWORD, World
+from tests.interfaces.http.conftest import FRONT, PASSWORD, HttpWorld
 
 FOREIGN: Final[list[dict[str, str]]] = [
     {"Origin": "https://evil.example"},
@@ -37,12 +37,12 @@ OWN: Final[list[dict[str, str]]] = [
 EMAIL: Final = "ann@example.com"
 
 
-async def signed_in(world: World) -> Any:
+async def signed_in(world: HttpWorld) -> Any:
     await world.person(EMAIL)
     return await sign_in(world)
 
 
-async def sign_in(world: World) -> Any:
+async def sign_in(world: HttpWorld) -> Any:
     client = world.client()
     answer = await client.post("/accounts/sign-in/", json={"email": EMAIL, "password": PASSWORD})
     client.headers["Authorization"] = f"Bearer {answer.json()['data']['accessToken']}"
@@ -51,7 +51,7 @@ async def sign_in(world: World) -> Any:
 
 @pytest.mark.parametrize("headers", FOREIGN)
 async def test_a_foreign_page_neither_rotates_nor_ends_anything(
-    world: World, headers: Mapping[str, str]
+    world: HttpWorld, headers: Mapping[str, str]
 ) -> None:
     client = await signed_in(world)
     cookie = client.cookies["refresh_token"]
@@ -69,7 +69,7 @@ async def test_a_foreign_page_neither_rotates_nor_ends_anything(
 
 @pytest.mark.parametrize("headers", OWN)
 async def test_own_pages_and_clients_without_a_browser_notice_nothing(
-    world: World, headers: Mapping[str, str]
+    world: HttpWorld, headers: Mapping[str, str]
 ) -> None:
     client = await signed_in(world)
     for path in "/accounts/token/refresh/", "/accounts/sign-out/":
@@ -77,7 +77,7 @@ async def test_own_pages_and_clients_without_a_browser_notice_nothing(
         assert answer.status_code == 200, path
 
 
-async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: World) -> None:
+async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: HttpWorld) -> None:
     """Also what sets it: a page could sign a reader in as somebody else, who would then read what the reader writes."""
     client = await signed_in(world)
     token, changed = await world.letter_to("new@example.com"), []

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse
 
 from config.settings.groups import Api
 from interfaces.http.hosts import AllowedHosts
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 from tests.interfaces.http.test_foreign_pages import handshake
 
 NAMES = ("chat.example.com", "localhost")
@@ -30,13 +30,13 @@ NAMES = ("chat.example.com", "localhost")
         "[::1]:",
     ],
 )
-async def test_own_names_and_addresses(world: World, host: str) -> None:
+async def test_own_names_and_addresses(world: HttpWorld, host: str) -> None:
     client = world.client(allowed_hosts=NAMES)
     assert (await client.get("/docs", headers={"Host": host})).status_code == 200
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_probes_and_scrapers_may_use_any_name(world: World, prefix: str) -> None:
+async def test_probes_and_scrapers_may_use_any_name(world: HttpWorld, prefix: str) -> None:
     client = world.client(promised=False, allowed_hosts=NAMES, prefix=prefix)
 
     async def status(path: str) -> int:
@@ -67,7 +67,7 @@ async def test_probes_and_scrapers_may_use_any_name(world: World, prefix: str) -
         "[evil.example]",
     ],
 )
-async def test_other_names_get_nothing(world: World, host: str) -> None:
+async def test_other_names_get_nothing(world: HttpWorld, host: str) -> None:
     client = world.client(promised=False, allowed_hosts=NAMES)
     for path in ("/healthcheck/detailed", "/accounts/me/", "/nowhere", "/docs"):
         answer = await client.get(path, headers={"Host": host})
@@ -85,7 +85,7 @@ def test_one_host_or_none() -> None:
     assert not hosts.accept(["chat.example.com", "chat.example.com"])
 
 
-async def test_without_a_list_any_host_will_do(world: World) -> None:
+async def test_without_a_list_any_host_will_do(world: HttpWorld) -> None:
     answer = await world.client().get("/livez", headers={"Host": "evil.example"})
     assert isinstance(answer, httpx.Response)
     assert answer.status_code == 200

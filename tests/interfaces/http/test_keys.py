@@ -12,7 +12,7 @@ from application.messages.send import SendMessage
 from domain.ids import ChatId
 from domain.message import NONCE_LIMIT, Body, Nonce
 from interfaces.http.requests import written_key
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld
 
 KEYS = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=NONCE_LIMIT
@@ -20,12 +20,12 @@ KEYS = st.text(
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
 @pytest.fixture
-async def bob(world: World) -> Person:
+async def bob(world: HttpWorld) -> HttpPerson:
     return await world.person("bob@example.com")
 
 
@@ -67,7 +67,7 @@ KEY = "8e03978e-40d5-43dd-bc93-6894a57f9324"
     ],
 )
 async def test_over_http_and_over_a_socket_it_is_one_key(
-    world: World, ann: Person, written: bytes, key: str
+    world: HttpWorld, ann: HttpPerson, written: bytes, key: str
 ) -> None:
     made = await ann.client.post("/chats/", json={"name": "Talk"})
     chat_id = made.json()["data"]["id"]
@@ -81,7 +81,7 @@ async def test_over_http_and_over_a_socket_it_is_one_key(
 
 
 @pytest.mark.parametrize("written", [b'"abc', b'"a"b"', rb'"\x"', b'%"%ff"', b'%"%4"', b'""', b""])
-async def test_what_cannot_be_read_is_refused(ann: Person, written: bytes) -> None:
+async def test_what_cannot_be_read_is_refused(ann: HttpPerson, written: bytes) -> None:
     headers = {b"Idempotency-Key": written}
     answer = await ann.client.post("/chats/", json={"name": "Talk"}, headers=headers)
     assert answer.status_code == 422
@@ -89,19 +89,19 @@ async def test_what_cannot_be_read_is_refused(ann: Person, written: bytes) -> No
     assert (await ann.client.get("/chats/")).json()["data"] == []
 
 
-async def test_one_at_a_time(ann: Person) -> None:
+async def test_one_at_a_time(ann: HttpPerson) -> None:
     two = [("Idempotency-Key", "a"), ("Idempotency-Key", "b")]
     answer = await ann.client.post("/chats/", json={"name": "Talk"}, headers=two)
     assert answer.status_code == 422
 
 
-async def test_a_member_of_the_body_is_no_key(ann: Person) -> None:
+async def test_a_member_of_the_body_is_no_key(ann: HttpPerson) -> None:
     body = {"name": "Talk", "Idempotency-Key": "a"}
     made = [(await ann.client.post("/chats/", json=body)).json()["data"]["id"] for _ in range(2)]
     assert made[0] != made[1]
 
 
-async def test_another_group_under_the_key_of_one_is_refused(ann: Person, bob: Person) -> None:
+async def test_another_group_under_the_key_of_one_is_refused(ann: HttpPerson, bob: HttpPerson) -> None:
     key = {"Idempotency-Key": "one"}
     asked = {"name": "Trip", "members": [bob.id]}
     first = (await ann.client.post("/chats/", json=asked, headers=key)).json()["data"]
@@ -118,7 +118,9 @@ async def test_another_group_under_the_key_of_one_is_refused(ann: Person, bob: P
     assert elsewhere.json()["data"]["id"] != first["id"]
 
 
-async def test_a_direct_chat_and_members_have_keys_too(world: World, ann: Person, bob: Person) -> None:
+async def test_a_direct_chat_and_members_have_keys_too(
+    world: HttpWorld, ann: HttpPerson, bob: HttpPerson
+) -> None:
     eve = await world.person("eve@example.com")
     key = {"Idempotency-Key": "direct"}
     made = [
@@ -140,7 +142,7 @@ async def test_a_direct_chat_and_members_have_keys_too(world: World, ann: Person
     refused(await ann.client.post(members, json={"profileIds": [eve.id]}, headers=key), "add_members")
 
 
-async def test_a_key_of_a_chat_that_one_has_left_opens_it_no_more(ann: Person, bob: Person) -> None:
+async def test_a_key_of_a_chat_that_one_has_left_opens_it_no_more(ann: HttpPerson, bob: HttpPerson) -> None:
     key = {"Idempotency-Key": "one"}
     asked = {"name": "Trip", "members": [bob.id]}
     chat_id = (await ann.client.post("/chats/", json=asked, headers=key)).json()["data"]["id"]
@@ -149,7 +151,7 @@ async def test_a_key_of_a_chat_that_one_has_left_opens_it_no_more(ann: Person, b
     assert (again.status_code, again.json()["error"]["code"]) == (404, "NOT_FOUND")
 
 
-async def test_another_password_under_the_key_of_a_sign_up_is_refused(world: World) -> None:
+async def test_another_password_under_the_key_of_a_sign_up_is_refused(world: HttpWorld) -> None:
     client, key = world.client(), {"Idempotency-Key": "one"}
     asked = {"email": "new@example.com", "password": PASSWORD}
     for _ in range(2):

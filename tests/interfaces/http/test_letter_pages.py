@@ -17,7 +17,7 @@ from domain.account import PasswordPattern
 from domain.identity import Identity, Subject
 from domain.ids import IdentityId
 from domain.notification import Template
-from tests.interfaces.http.conftest import PASSWORD, World
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld
 
 CONFIRM, CHOOSE = "/confirm-email", "/setup-new-password"
 PAGES = (CONFIRM, CHOOSE)
@@ -41,7 +41,7 @@ def assert_void(answer: httpx.Response) -> None:
     assert answer.status_code == (410 if answer.request.method == "POST" else 200)
 
 
-async def link_to(world: World, path: str) -> str:
+async def link_to(world: HttpWorld, path: str) -> str:
     """The token of a letter whose link leads to this page."""
     if path == CONFIRM:
         return await world.letter_to(EMAIL)
@@ -49,7 +49,7 @@ async def link_to(world: World, path: str) -> str:
     return await forgotten(world)
 
 
-async def forgotten(world: World) -> str:
+async def forgotten(world: HttpWorld) -> str:
     await world.client().post("/accounts/password/reset/", json={"email": EMAIL})
     await world.deliver()
     return world.mailbox.tokens[-1]
@@ -59,13 +59,15 @@ def fields_for(path: str, password: str = BETTER, again: str | None = None) -> d
     return {"first": password, "second": password if again is None else again} if path == CHOOSE else {}
 
 
-async def sign_in(world: World, password: str, device: str = "app") -> httpx.Response:
+async def sign_in(world: HttpWorld, password: str, device: str = "app") -> httpx.Response:
     body = {"email": EMAIL, "password": password, "fingerprint": device}
     return await world.client().post("/accounts/sign-in/", json=body)
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_form_is_sent_once_and_followed_by_a_page_without_the_token(world: World, path: str) -> None:
+async def test_a_form_is_sent_once_and_followed_by_a_page_without_the_token(
+    world: HttpWorld, path: str
+) -> None:
     client, at = world.client(app_url="https://chat.example"), f"{path}?token={await link_to(world, path)}"
     assert heading(await client.get(at)) in {"Confirm your address", "Choose a new password"}
     sent = await client.post(at, data=fields_for(path))
@@ -80,7 +82,7 @@ async def test_a_form_is_sent_once_and_followed_by_a_page_without_the_token(worl
 
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "%00", "%3Cscript%3E", "%ED%A0%80", "x" * 5000])
-async def test_a_void_token_is_told_before_anything_is_typed(world: World, path: str, token: str) -> None:
+async def test_a_void_token_is_told_before_anything_is_typed(world: HttpWorld, path: str, token: str) -> None:
     for answer in (
         await world.client().get(f"{path}?token={token}"),
         await world.client().post(f"{path}?token={token}", data=fields_for(path)),
@@ -89,7 +91,7 @@ async def test_a_void_token_is_told_before_anything_is_typed(world: World, path:
         assert "<form" not in answer.text
 
 
-async def test_looking_uses_nothing_up(world: World) -> None:
+async def test_looking_uses_nothing_up(world: HttpWorld) -> None:
     token = await link_to(world, CONFIRM)
     for _ in range(3):
         assert (await world.client().get(CONFIRM, params={"token": token})).is_success
@@ -97,14 +99,14 @@ async def test_looking_uses_nothing_up(world: World) -> None:
     assert (await sign_in(world, PASSWORD)).status_code == 401
 
 
-async def test_the_link_of_a_confirmed_account_confirms_nothing(world: World) -> None:
+async def test_the_link_of_a_confirmed_account_confirms_nothing(world: HttpWorld) -> None:
     await world.person(EMAIL)
     at = f"{CONFIRM}?token={await forgotten(world)}"
     for answer in (await world.client().get(at), await world.client().post(at)):
         assert_void(answer)
 
 
-async def test_the_letter_of_a_sign_up_sets_a_password_as_well(world: World) -> None:
+async def test_the_letter_of_a_sign_up_sets_a_password_as_well(world: HttpWorld) -> None:
     at = f"{CHOOSE}?token={await world.letter_to(EMAIL)}"
     assert (await world.client().post(at, data=fields_for(CHOOSE))).status_code == 303
     assert (await sign_in(world, BETTER)).is_success
@@ -125,7 +127,7 @@ async def test_the_letter_of_a_sign_up_sets_a_password_as_well(world: World) -> 
     ],
 )
 async def test_a_refused_password_leaves_the_link_good(
-    world: World, first: str, second: str | None, problem: str
+    world: HttpWorld, first: str, second: str | None, problem: str
 ) -> None:
     at = f"{CHOOSE}?token={await link_to(world, CHOOSE)}"
     refused = await world.client().post(at, data=fields_for(CHOOSE, first, second))
@@ -138,13 +140,13 @@ async def test_a_refused_password_leaves_the_link_good(
     assert (await sign_in(world, BETTER)).is_success
 
 
-async def test_blanks_around_a_password_are_left_out_as_in_the_interface(world: World) -> None:
+async def test_blanks_around_a_password_are_left_out_as_in_the_interface(world: HttpWorld) -> None:
     at = f"{CHOOSE}?token={await link_to(world, CHOOSE)}"
     assert (await world.client().post(at, data=fields_for(CHOOSE, f"  {BETTER} ", BETTER))).status_code == 303
     assert (await sign_in(world, BETTER)).is_success
 
 
-async def test_a_form_of_another_kind_is_refused_like_a_bad_password(world: World) -> None:
+async def test_a_form_of_another_kind_is_refused_like_a_bad_password(world: HttpWorld) -> None:
     at = f"{CHOOSE}?token={await link_to(world, CHOOSE)}"
     client = world.client()
     for body in (
@@ -157,7 +159,7 @@ async def test_a_form_of_another_kind_is_refused_like_a_bad_password(world: Worl
         assert complaints(refused)[0] in {"unfit", "differ"}
 
 
-async def test_a_new_password_ends_every_session_and_is_reported(world: World) -> None:
+async def test_a_new_password_ends_every_session_and_is_reported(world: HttpWorld) -> None:
     one = await world.person(EMAIL)
     at = f"{CHOOSE}?token={await forgotten(world)}"
     await world.client().post(at, data=fields_for(CHOOSE))
@@ -167,7 +169,7 @@ async def test_a_new_password_ends_every_session_and_is_reported(world: World) -
 
 
 @pytest.mark.parametrize("local", ["{{7*7}}", "{%if/**/1%}1{%endif%}", "${7*7}"])
-async def test_an_address_is_no_template(world: World, local: str) -> None:
+async def test_an_address_is_no_template(world: HttpWorld, local: str) -> None:
     """Nobody's address is carried out: it is shown as it is, on the page and in the letter that leads to it."""
     token = await world.letter_to(f"{local}@example.com")
     shown = await world.client().get(CONFIRM, params={"token": token})
@@ -175,7 +177,7 @@ async def test_an_address_is_no_template(world: World, local: str) -> None:
     assert f"{local}@example.com" in unescape(shown.text)
 
 
-async def test_the_page_tells_of_ways_that_stay(world: World) -> None:
+async def test_the_page_tells_of_ways_that_stay(world: HttpWorld) -> None:
     one = await world.person(EMAIL)
     client = world.client()
     at = f"{CHOOSE}?token={await forgotten(world)}"
@@ -198,7 +200,7 @@ async def test_the_page_tells_of_ways_that_stay(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_the_page_is_no_device(world: World, path: str) -> None:
+async def test_the_page_is_no_device(world: HttpWorld, path: str) -> None:
     """Or the first sign-in, which comes from the application, would be reported as one from a new device."""
     at = f"{path}?token={await world.letter_to(EMAIL)}"
     assert (await world.client().post(at, data=fields_for(path))).status_code == 303
@@ -210,7 +212,7 @@ async def test_the_page_is_no_device(world: World, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_disabled_account_is_not_let_in_by_a_letter(world: World, path: str) -> None:
+async def test_a_disabled_account_is_not_let_in_by_a_letter(world: HttpWorld, path: str) -> None:
     at = f"{path}?token={await link_to(world, path)}"
     async with world.storage.begin() as work:
         found = await work.accounts.find_by_email(next(iter(world.storage.accounts.accounts.values())).email)
@@ -230,7 +232,7 @@ def failing(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_server_that_fails_for_a_while_keeps_the_link(world: World, path: str) -> None:
+async def test_a_server_that_fails_for_a_while_keeps_the_link(world: HttpWorld, path: str) -> None:
     at = f"{path}?token={await link_to(world, path)}"
     works = world.messenger.accounts
     for error in (Unavailable(), Overloaded(retry_after=7)):
@@ -252,7 +254,9 @@ async def test_a_server_that_fails_for_a_while_keeps_the_link(world: World, path
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_an_unknown_outcome_is_told_as_one_unless_the_link_shows_it(world: World, path: str) -> None:
+async def test_an_unknown_outcome_is_told_as_one_unless_the_link_shows_it(
+    world: HttpWorld, path: str
+) -> None:
     at = f"{path}?token={await link_to(world, path)}"
     works = world.messenger.accounts
 
@@ -271,7 +275,7 @@ async def test_an_unknown_outcome_is_told_as_one_unless_the_link_shows_it(world:
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_a_page_may_run_its_own_script_ask_here_and_nothing_else(world: World, path: str) -> None:
+async def test_a_page_may_run_its_own_script_ask_here_and_nothing_else(world: HttpWorld, path: str) -> None:
     answer = await world.client().get(path, params={"token": await link_to(world, path)})
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["referrer-policy"] == "no-referrer"
@@ -287,7 +291,7 @@ async def test_a_page_may_run_its_own_script_ask_here_and_nothing_else(world: Wo
     assert set(policy.values()) == {"'none'"}
 
 
-async def test_the_page_says_what_a_password_takes_as_the_domain_has_it(world: World) -> None:
+async def test_the_page_says_what_a_password_takes_as_the_domain_has_it(world: HttpWorld) -> None:
     token = await link_to(world, CHOOSE)
     for pattern in PasswordPattern:
         for language, wording in zip(("ru", "en"), pattern.wording, strict=True):
@@ -298,7 +302,7 @@ async def test_the_page_says_what_a_password_takes_as_the_domain_has_it(world: W
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_behind_a_proxy_the_way_on_begins_with_the_public_path(world: World, path: str) -> None:
+async def test_behind_a_proxy_the_way_on_begins_with_the_public_path(world: HttpWorld, path: str) -> None:
     options: dict[str, Any] = {
         "public_path": "/talk",
         "prefix": "/api",
@@ -328,7 +332,7 @@ async def test_behind_a_proxy_the_way_on_begins_with_the_public_path(world: Worl
     ],
 )
 async def test_pages_follow_the_language_of_the_browser(
-    world: World, asked: str | None, language: str
+    world: HttpWorld, asked: str | None, language: str
 ) -> None:
     headers = {"Accept": "text/html"} | ({"Accept-Language": asked} if asked else {})
     for path in (CONFIRM, CHOOSE, "/errors/NOT_FOUND", "/nope"):

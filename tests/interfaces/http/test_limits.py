@@ -29,14 +29,14 @@ from interfaces.http.limits import (
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
 from tests.accounts_world import START
-from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World, make_world
+from tests.interfaces.http.conftest import FRONT, PASSWORD, HttpPerson, HttpWorld, make_world
 from tests.interfaces.http.promises import promises_of
 from tests.interfaces.http.test_openapi import DOCUMENTED, Requests, name
 
 MINUTE = timedelta(minutes=1)
 SIGN_IN = Allowance("sign-in", 10, MINUTE)
 
-Ask = Callable[[httpx.AsyncClient, Person, int], Awaitable[httpx.Response]]
+Ask = Callable[[httpx.AsyncClient, HttpPerson, int], Awaitable[httpx.Response]]
 """By a stranger's client or by Ann's, the ``n``th time."""
 
 
@@ -70,20 +70,20 @@ def post(path: str, **body: str) -> Ask:
     )
 
 
-def status(stranger: httpx.AsyncClient, _: Person, n: int) -> Awaitable[httpx.Response]:
+def status(stranger: httpx.AsyncClient, _: HttpPerson, n: int) -> Awaitable[httpx.Response]:
     return stranger.get("/accounts/email/status/", params={"email": f"who{n}@example.com"})
 
 
-def nobodys_status(stranger: httpx.AsyncClient, _: Person, _n: int) -> Awaitable[httpx.Response]:
+def nobodys_status(stranger: httpx.AsyncClient, _: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     return stranger.get("/accounts/email/status/")
 
 
-def form(stranger: httpx.AsyncClient, _: Person, _n: int) -> Awaitable[httpx.Response]:
+def form(stranger: httpx.AsyncClient, _: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     body = {"email": "ann@example.com", "password": "wrong"}
     return stranger.post("/accounts/sign-in/swagger/", data=body)
 
 
-def close(_stranger: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+def close(_stranger: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     return ann.client.request("DELETE", "/accounts/me/", json={"password": "wrong"})
 
 
@@ -91,16 +91,16 @@ def factor(method: str, path: str, **body: str) -> Ask:
     return lambda _, ann, n: ann.client.request(method, f"/accounts/factors/{path}", json=body)
 
 
-def make_token(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+def make_token(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     body = {"name": "A program", "scopes": [], "password": "wrong"}
     return ann.client.post("/accounts/tokens/", json=body)
 
 
-def link(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+def link(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     return ann.client.post("/accounts/identities/", json={"provider": "example", "password": "wrong"})
 
 
-def unlink(_: httpx.AsyncClient, ann: Person, n: int) -> Awaitable[httpx.Response]:
+def unlink(_: httpx.AsyncClient, ann: HttpPerson, n: int) -> Awaitable[httpx.Response]:
     body = {"password": "wrong"}
     return ann.client.request("DELETE", f"/accounts/identities/{UUID(int=n)}/", json=body)
 
@@ -112,17 +112,17 @@ def passkeys(method: str, path: str) -> Ask:
     )
 
 
-def change_password(_: httpx.AsyncClient, ann: Person, _n: int) -> Awaitable[httpx.Response]:
+def change_password(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     body = {"password": "Another-One1", "oldPassword": "wrong"}
     return ann.client.post("/accounts/password/set/", json=body)
 
 
-async def confirm(_: httpx.AsyncClient, ann: Person, _n: int) -> httpx.Response:
+async def confirm(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> httpx.Response:
     await ann.client.post("/accounts/factors/totp/", json={"password": PASSWORD})
     return await ann.client.post("/accounts/factors/totp/confirm/", json={"code": "wrong"})
 
 
-async def finish(stranger: httpx.AsyncClient, _: Person, _n: int) -> httpx.Response:
+async def finish(stranger: httpx.AsyncClient, _: HttpPerson, _n: int) -> httpx.Response:
     """By Bob, who has a second factor."""
     body = {"email": "bob@example.com", "password": PASSWORD}
     needed = (await stranger.post("/accounts/sign-in/", json=body)).json()["error"]
@@ -205,18 +205,18 @@ def left(answer: httpx.Response) -> dict[str, tuple[int, int]]:
 
 
 @pytest.fixture
-def world() -> World:
+def world() -> HttpWorld:
     """Where there are few letters to use up."""
     return make_world(letters_per_address=FROM.most)
 
 
 @pytest.fixture
-def stranger(world: World) -> httpx.AsyncClient:
+def stranger(world: HttpWorld) -> httpx.AsyncClient:
     return world.client()
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     found, bob = await world.person("ann@example.com"), await world.person("bob@example.com")
     factor = SecondFactor(
         account_id=bob.actor.account_id, secret=SealedSecret(""), begun_at=START, confirmed_at=START
@@ -225,7 +225,7 @@ async def ann(world: World) -> Person:
         await work.factors.save(factor)
     world.clock.pass_by(hours=1)  # the letter that she was sent counts no more
     token = (await world.accounts.sign_in_as("ann@example.com", PASSWORD)).access_token
-    return Person(found.actor, token, world.client(token))
+    return HttpPerson(found.actor, token, world.client(token))
 
 
 def share(allowance: Allowance) -> float:
@@ -236,7 +236,7 @@ def share(allowance: Allowance) -> float:
     "limited", LIMITED, ids=lambda each: f"{each.path} {each.status} {each.refusing.name}"
 )
 async def test_what_is_left_goes_down_to_nothing_and_comes_back(
-    world: World, stranger: httpx.AsyncClient, ann: Person, limited: Limited
+    world: HttpWorld, stranger: httpx.AsyncClient, ann: HttpPerson, limited: Limited
 ) -> None:
     told, refusing = limited.told, limited.refusing
     for n in range(refusing.most):
@@ -256,7 +256,7 @@ async def test_what_is_left_goes_down_to_nothing_and_comes_back(
     assert left(await limited.ask(stranger, ann, 0)) == {told.name: (told.most - 1, ceil(share(told)))}
 
 
-async def test_who_knows_the_password_uses_nothing_up(stranger: httpx.AsyncClient, ann: Person) -> None:
+async def test_who_knows_the_password_uses_nothing_up(stranger: httpx.AsyncClient, ann: HttpPerson) -> None:
     def sign_in(password: str) -> Awaitable[httpx.Response]:
         body = {"email": "ann@example.com", "password": password, "fingerprint": "one"}
         return stranger.post("/accounts/sign-in/", json=body)
@@ -267,7 +267,7 @@ async def test_who_knows_the_password_uses_nothing_up(stranger: httpx.AsyncClien
     assert (closed.status_code, closed.headers[RATE_LIMIT]) == (200, '"wrong passwords";r=20')
 
 
-async def test_nobody_learns_who_else_is_written_to(world: World, stranger: httpx.AsyncClient) -> None:
+async def test_nobody_learns_who_else_is_written_to(world: HttpWorld, stranger: httpx.AsyncClient) -> None:
     await world.letter_to("written@example.com")
     answers = []
     for email in ("written@example.com", "new@example.com"):
@@ -283,7 +283,7 @@ async def test_what_is_not_understood_is_not_counted(stranger: httpx.AsyncClient
     assert left(await stranger.get("/accounts/email/status/")) == {"email status": (119, 1)}
 
 
-async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncClient, ann: Person) -> None:
+async def test_requests_that_overlap_are_told_their_own(stranger: httpx.AsyncClient, ann: HttpPerson) -> None:
     asked = [GUESS, status, nobodys_status]
     answers = await asyncio.gather(
         *(ask(stranger, ann, n) for n in range(5) for ask in asked), ann.client.get("/accounts/me/")
@@ -329,7 +329,7 @@ async def test_a_refusal_tells_of_the_limit_that_refused() -> None:
     assert RATE_LIMIT_POLICY not in answer.headers
 
 
-def test_it_is_promised_where_a_limiter_may_have_been_asked(world: World) -> None:
+def test_it_is_promised_where_a_limiter_may_have_been_asked(world: HttpWorld) -> None:
     operation = promises_of(world.messenger, HttpOptions()).document["paths"]["/accounts/me/"]["delete"]
     told = {
         status for status, said in operation["responses"].items() if RATE_LIMIT in said.get("headers", {})
@@ -466,7 +466,7 @@ UNLIMITED = [endpoint for endpoint, said in DOCUMENTED if TooManyRequests not in
 
 @pytest.mark.parametrize("endpoint", UNLIMITED, ids=name)
 async def test_where_nothing_is_limited_nothing_is_told(
-    world: World, ann: Person, endpoint: Endpoint
+    world: HttpWorld, ann: HttpPerson, endpoint: Endpoint
 ) -> None:
     path, sent = Requests(promises_of(world.messenger, HttpOptions())).request(endpoint)
     answer = await ann.client.request(endpoint.method, path, **sent)
@@ -482,7 +482,9 @@ async def test_where_nothing_is_limited_nothing_is_told(
         ("/livez", {RATE_LIMIT: '"email status";r=1'}),
     ],
 )
-async def test_promises_of_limits_are_found_broken(world: World, path: str, headers: dict[str, str]) -> None:
+async def test_promises_of_limits_are_found_broken(
+    world: HttpWorld, path: str, headers: dict[str, str]
+) -> None:
     promises = promises_of(world.messenger, HttpOptions())
     endpoint = next(each for each in promises.endpoints if each.path == path)
     with pytest.raises(AssertionError, match=f"promises .*{RATE_LIMIT}"):

@@ -20,7 +20,7 @@ from domain.ids import ChatId, Seq
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.long_pages import history_answer
 from interfaces.wire.parts import PART_BYTES, READ_AGAIN
-from tests.interfaces.http.conftest import Person, World, make_world
+from tests.interfaces.http.conftest import HttpPerson, HttpWorld, make_world
 from tests.interfaces.http.serving import ENOUGH, Line, Site, serving
 from tests.interfaces.http.test_protocol import until
 
@@ -30,7 +30,7 @@ LONG = "\N{GRINNING FACE}" * 4000
 """Sixteen thousand bytes, so that a page has more than the operating system takes for a client that does not read."""
 
 
-async def talked(world: World) -> tuple[Person, str]:
+async def talked(world: HttpWorld) -> tuple[HttpPerson, str]:
     """A person, and a chat with long messages."""
     ann = await world.person("ann@example.com")
     chat = await world.messenger.chats.create(ann.actor, CreateChat(about=About("Long", None)))
@@ -38,7 +38,7 @@ async def talked(world: World) -> tuple[Person, str]:
     return ann, str(chat.id)
 
 
-def asking(person: Person, chat_id: str, *headers: str) -> bytes:
+def asking(person: HttpPerson, chat_id: str, *headers: str) -> bytes:
     path = f"/chats/{chat_id}/history/?limit={MESSAGES}"
     lines = [
         f"GET {path} HTTP/1.1",
@@ -171,8 +171,8 @@ class SlowClient:
 class ShortTexts:
     """A chat with many messages of 150 characters, whose history fills two parts."""
 
-    world: World
-    ann: Person
+    world: HttpWorld
+    ann: HttpPerson
     chat_id: ChatId
     reads: list[Seq] = field(factory=list)
     """The `seq` after which messages were read again."""

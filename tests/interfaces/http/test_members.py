@@ -10,24 +10,24 @@ from attrs import evolve
 
 from application.actor import Actor
 from application.receipts.mark_read import Marked, MarkRead
-from tests.interfaces.http.conftest import Person, World
+from tests.interfaces.http.conftest import HttpPerson, HttpWorld
 from tests.interfaces.http.test_chats import UNKNOWN, create, nobody
 
 NO_CHAT = (404, "NOT_FOUND", "Chat not found")
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
 @pytest.fixture
-async def bob(world: World) -> Person:
+async def bob(world: HttpWorld) -> HttpPerson:
     return await world.person("bob@example.com")
 
 
 @pytest.fixture
-async def eve(world: World) -> Person:
+async def eve(world: HttpWorld) -> HttpPerson:
     return await world.person("eve@example.com")
 
 
@@ -43,7 +43,7 @@ def roles(answer: httpx.Response) -> dict[str, str]:
 
 
 async def say(
-    world: World, person: Person, chat_id: str, text: str, key: str | None = None
+    world: HttpWorld, person: HttpPerson, chat_id: str, text: str, key: str | None = None
 ) -> httpx.Response:
     world.clock.at += timedelta(milliseconds=1)
     headers = {} if key is None else {"Idempotency-Key": key}
@@ -51,7 +51,7 @@ async def say(
 
 
 class TestMembers:
-    async def test_who_is_in_it(self, ann: Person, bob: Person) -> None:
+    async def test_who_is_in_it(self, ann: HttpPerson, bob: HttpPerson) -> None:
         chat = await create(ann, name="Team", members=[bob.id])
         answer = await bob.client.get(f"/chats/{chat['id']}/members/")
         assert answer.json() == {
@@ -67,7 +67,7 @@ class TestMembers:
             ],
         }
 
-    async def test_adding(self, ann: Person, bob: Person, eve: Person) -> None:
+    async def test_adding(self, ann: HttpPerson, bob: HttpPerson, eve: HttpPerson) -> None:
         chat = await create(ann, name="Team")
         path = f"/chats/{chat['id']}/members/"
         added = await ann.client.post(path, json={"profileIds": [bob.id, ann.id]})
@@ -78,7 +78,7 @@ class TestMembers:
         assert refusal(missing) == (400, "MEMBER_NOT_FOUND", f"1 members not found: [UUID('{UNKNOWN}')]")
         assert roles(await ann.client.get(path)) == {ann.id: "owner", bob.id: "member"}
 
-    async def test_roles(self, ann: Person, bob: Person, eve: Person) -> None:
+    async def test_roles(self, ann: HttpPerson, bob: HttpPerson, eve: HttpPerson) -> None:
         chat = await create(ann, name="Team", members=[bob.id, eve.id])
         path = f"/chats/{chat['id']}/members/"
         changed = await ann.client.put(f"{path}{bob.id}/", json={"role": "admin"})
@@ -97,7 +97,7 @@ class TestMembers:
         assert (await eve.client.get(f"/chats/{chat['id']}/")).json()["data"]["owner"] == nobody(bob)
         assert refusal(await ann.client.delete(f"/chats/{chat['id']}/"))[0] == 403
 
-    async def test_removing_and_leaving(self, ann: Person, bob: Person, eve: Person) -> None:
+    async def test_removing_and_leaving(self, ann: HttpPerson, bob: HttpPerson, eve: HttpPerson) -> None:
         chat = await create(ann, name="Team", members=[bob.id, eve.id])
         path = f"/chats/{chat['id']}/members/"
         assert refusal(await bob.client.delete(f"{path}{eve.id}/"))[:2] == (403, "NOT_ALLOWED")
@@ -114,7 +114,7 @@ class TestMembers:
 
 
 class TestDirect:
-    async def test_made_then_found(self, ann: Person, bob: Person) -> None:
+    async def test_made_then_found(self, ann: HttpPerson, bob: HttpPerson) -> None:
         made = (await ann.client.post("/chats/direct/", json={"profileId": bob.id})).json()["data"]
         found = (await bob.client.post("/chats/direct/", json={"profileId": ann.id})).json()["data"]
         assert (made["kind"], made["role"], made["memberCount"]) == ("direct", "member", 2)
@@ -127,7 +127,7 @@ class TestDirect:
             assert listed["other"] == details["other"] == nobody(other)
         assert (made["name"], found["name"]) == (bob.id[:8], ann.id[:8]), "each sees the other's"
 
-    async def test_its_two_stay(self, ann: Person, bob: Person, eve: Person) -> None:
+    async def test_its_two_stay(self, ann: HttpPerson, bob: HttpPerson, eve: HttpPerson) -> None:
         chat = (await ann.client.post("/chats/direct/", json={"profileId": bob.id})).json()["data"]
         path = f"/chats/{chat['id']}/members/"
         only = (409, "ONLY_IN_GROUPS")
@@ -138,7 +138,7 @@ class TestDirect:
         assert refusal(await ann.client.put(f"/chats/{chat['id']}/", json={"name": "x"}))[:2] == only
         assert (await bob.client.delete(f"/chats/{chat['id']}/")).status_code == 200
 
-    async def test_with_whom_not(self, ann: Person) -> None:
+    async def test_with_whom_not(self, ann: HttpPerson) -> None:
         oneself = await ann.client.post("/chats/direct/", json={"profileId": ann.id})
         assert refusal(oneself)[:2] == (422, "NOT_TO_ONESELF")
         unknown = await ann.client.post("/chats/direct/", json={"profileId": UNKNOWN})
@@ -146,7 +146,9 @@ class TestDirect:
 
 
 class TestMessages:
-    async def test_sent_and_sent_again_under_its_key(self, world: World, ann: Person, bob: Person) -> None:
+    async def test_sent_and_sent_again_under_its_key(
+        self, world: HttpWorld, ann: HttpPerson, bob: HttpPerson
+    ) -> None:
         chat = await create(ann, name="Team", members=[bob.id])
         first = await say(world, ann, chat["id"], " Hello ", key="k")
         message = first.json()["data"]
@@ -171,7 +173,7 @@ class TestMessages:
         page = (await bob.client.get(f"/chats/{chat['id']}/history/")).json()["data"]
         assert [entity["text"] for entity in page["entities"]] == ["Hello", "Hello"]
 
-    async def test_the_same_text_too_soon(self, world: World, ann: Person) -> None:
+    async def test_the_same_text_too_soon(self, world: HttpWorld, ann: HttpPerson) -> None:
         chat = await create(ann, name="Team")
         assert (await say(world, ann, chat["id"], "Hello")).status_code == 200
         blocked = await say(world, ann, chat["id"], "Hello")
@@ -196,7 +198,9 @@ class TestMessages:
             ({"text": "x"}, "k" * 65),
         ],
     )
-    async def test_what_is_no_message(self, ann: Person, body: dict[str, object], key: str | None) -> None:
+    async def test_what_is_no_message(
+        self, ann: HttpPerson, body: dict[str, object], key: str | None
+    ) -> None:
         chat = await create(ann, name="Team")
         headers = {} if key is None else {"Idempotency-Key": key}
         answer = await ann.client.post(f"/chats/{chat['id']}/messages/", json=body, headers=headers)
@@ -207,7 +211,9 @@ class TestMessages:
 
 
 class TestReading:
-    async def test_up_to_a_number_or_a_message(self, world: World, ann: Person, bob: Person) -> None:
+    async def test_up_to_a_number_or_a_message(
+        self, world: HttpWorld, ann: HttpPerson, bob: HttpPerson
+    ) -> None:
         chat = await create(ann, name="Team", members=[bob.id])
         sent = [(await say(world, ann, chat["id"], text)).json()["data"] for text in "abcd"]
         path = f"/chats/{chat['id']}/read/"
@@ -231,7 +237,7 @@ class TestReading:
         assert [member["readUpTo"] for member in members] == [0, 4]
 
     async def test_who_is_let_in_after_the_mark_was_refused_is_refused(
-        self, world: World, ann: Person, bob: Person
+        self, world: HttpWorld, ann: HttpPerson, bob: HttpPerson
     ) -> None:
         """The count of unread messages would find a member, but nothing was marked."""
         chat = await create(ann, name="Team")
@@ -252,12 +258,12 @@ class TestReading:
     @pytest.mark.parametrize(
         "body", [{}, {"upTo": None}, {"upTo": "x"}, {"upTo": -1}, {"upTo": 1.5}, {"upTo": [1]}]
     )
-    async def test_what_is_no_place(self, ann: Person, body: dict[str, object]) -> None:
+    async def test_what_is_no_place(self, ann: HttpPerson, body: dict[str, object]) -> None:
         chat = await create(ann, name="Team")
         answer = await ann.client.put(f"/chats/{chat['id']}/read/", json=body)
         assert refusal(answer)[:2] == (422, "UNEXPECTED_VALIDATION_ERROR")
 
-    async def test_readers(self, world: World, ann: Person, bob: Person) -> None:
+    async def test_readers(self, world: HttpWorld, ann: HttpPerson, bob: HttpPerson) -> None:
         chat = await create(ann, name="Team", members=[bob.id])
         message = (await say(world, ann, chat["id"], "Hello")).json()["data"]
         path = f"/chats/{chat['id']}/messages/{message['id']}/readers/"
@@ -287,7 +293,7 @@ async def ask(client: httpx.AsyncClient, method: str, path: str, body: Any) -> h
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
 async def test_a_chat_that_is_not_ones_own_is_answered_like_one_that_does_not_exist(
-    ann: Person, bob: Person, method: str, path: str, body: Any
+    ann: HttpPerson, bob: HttpPerson, method: str, path: str, body: Any
 ) -> None:
     chat = await create(ann, name="Ann's")
     strange = await ask(bob.client, method, f"/chats/{chat['id']}/{path}", body)
@@ -300,14 +306,16 @@ async def test_a_chat_that_is_not_ones_own_is_answered_like_one_that_does_not_ex
 @pytest.mark.parametrize(
     ("method", "path", "body"), [*ROUTES, ("POST", "../direct/", {"profileId": UNKNOWN})]
 )
-async def test_nobody_is_answered_without_signing_in(world: World, method: str, path: str, body: Any) -> None:
+async def test_nobody_is_answered_without_signing_in(
+    world: HttpWorld, method: str, path: str, body: Any
+) -> None:
     target = "/chats/direct/" if path.startswith("..") else f"/chats/{UNKNOWN}/{path}"
     assert refusal(await ask(world.client(), method, target, body))[:2] == (401, "AUTH_ERROR")
     assert refusal(await ask(world.client("x.y.z"), method, target, body))[0] == 401
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-async def test_what_is_no_id(ann: Person, method: str, path: str, body: Any) -> None:
+async def test_what_is_no_id(ann: HttpPerson, method: str, path: str, body: Any) -> None:
     assert refusal(await ask(ann.client, method, f"/chats/x/{path}", body))[:2] == (
         422,
         "UNEXPECTED_VALIDATION_ERROR",
@@ -327,7 +335,7 @@ async def test_what_is_no_id(ann: Person, method: str, path: str, body: Any) -> 
         ("GET", "messages/x/readers/", None),
     ],
 )
-async def test_what_cannot_be_asked(ann: Person, method: str, path: str, body: Any) -> None:
+async def test_what_cannot_be_asked(ann: HttpPerson, method: str, path: str, body: Any) -> None:
     chat = await create(ann, name="Team")
     answer = await ask(ann.client, method, f"/chats/{chat['id']}/{path}", body)
     assert refusal(answer)[:2] == (422, "UNEXPECTED_VALIDATION_ERROR")

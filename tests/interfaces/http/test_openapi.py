@@ -31,7 +31,7 @@ from interfaces.wire.codec import dumps
 from interfaces.wire.commands import REFUSALS, VALUES
 from interfaces.wire.registry import FROM_CLIENTS, WRITES, Channel, ClientFrame, of_clients
 from interfaces.wire.validation import Shape
-from tests.interfaces.http.conftest import Person, World, make_world
+from tests.interfaces.http.conftest import HttpPerson, HttpWorld, make_world
 from tests.interfaces.http.promises import Promises, promises_of
 
 Json = dict[str, Any]
@@ -162,7 +162,7 @@ def document_of(messenger: Messenger, **options: Any) -> Json:
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
@@ -184,8 +184,8 @@ def refusing() -> Iterator[tuple[Endpoint, type[Exception]]]:
 
 @pytest.mark.parametrize(("endpoint", "kind"), list(refusing()), ids=name)
 async def test_what_a_use_case_raises_is_answered_as_documented(
-    world: World,
-    ann: Person,
+    world: HttpWorld,
+    ann: HttpPerson,
     promises: Promises,
     requests: Requests,
     endpoint: Endpoint,
@@ -211,7 +211,12 @@ async def test_what_a_use_case_raises_is_answered_as_documented(
 
 @pytest.mark.parametrize(("endpoint", "said"), DOCUMENTED, ids=name)
 async def test_what_is_wrong_with_a_request_is_answered_as_documented(
-    world: World, ann: Person, promises: Promises, requests: Requests, endpoint: Endpoint, said: Described
+    world: HttpWorld,
+    ann: HttpPerson,
+    promises: Promises,
+    requests: Requests,
+    endpoint: Endpoint,
+    said: Described,
 ) -> None:
     path, sent = requests.request(endpoint)
     wrong: list[tuple[int, str, Json, str | None]] = []
@@ -267,7 +272,7 @@ def test_operations_have_names_of_their_own(promises: Promises) -> None:
     assert len(set(ids)) == len(ids)
 
 
-async def test_every_code_has_a_page(world: World) -> None:
+async def test_every_code_has_a_page(world: HttpWorld) -> None:
     codes = {refusal.code for endpoint, said in DOCUMENTED for refusal in refusals_of(endpoint, said)} | {
         "METHOD_NOT_ALLOWED",
         "NOT_FOUND",
@@ -331,14 +336,14 @@ def test_each_command_of_the_table_is_one_of_an_interface() -> None:
     assert VALUES.keys() <= REFUSALS.keys()
 
 
-def test_an_old_front_end_finds_its_statuses_in_the_document(world: World) -> None:
+def test_an_old_front_end_finds_its_statuses_in_the_document(world: HttpWorld) -> None:
     written = document_of(world.messenger, original_statuses=True)
     responses = written["paths"]["/accounts/sign-up/"]["post"]["responses"]
     assert "501" in responses
     assert "422" not in responses
 
 
-def test_it_introduces_itself(world: World) -> None:
+def test_it_introduces_itself(world: HttpWorld) -> None:
     about = ApiInfo(
         title="Ours",
         description="A messenger",
@@ -370,7 +375,7 @@ def test_the_envelope_is_part_of_it(promises: Promises) -> None:
     assert (schema["type"], schema["required"]) == ("object", ["status", "data"])
 
 
-def test_scripts_of_allowed_origins_may_read_every_documented_header(world: World) -> None:
+def test_scripts_of_allowed_origins_may_read_every_documented_header(world: HttpWorld) -> None:
     readable = {name.lower() for name in Cors(world.app(), origins=()).exposed}
     written = document(endpoints_of(world.messenger), HttpOptions())
     paths: Json = json.loads(dumps(written))["paths"]

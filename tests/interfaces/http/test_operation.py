@@ -16,7 +16,7 @@ from interfaces.app import MODULES, create_app
 from interfaces.http.health import Details
 from interfaces.http.metering import Metrics
 from interfaces.http.options import HttpOptions
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 NOW = datetime(2026, 11, 23, 3, 34, 9, 900840, UTC)
 TOKEN = "t" * 20
@@ -34,7 +34,7 @@ async def stuck() -> None:
     await asyncio.sleep(60)
 
 
-def app(world: World, **more: Any) -> Starlette:
+def app(world: HttpWorld, **more: Any) -> Starlette:
     return create_app(world.messenger, HttpOptions(), new_request_id=lambda: "made-here", **more)
 
 
@@ -47,10 +47,10 @@ def details(**checks: Any) -> Details:
 
 
 class TestDetails:
-    async def test_is_not_there_unless_it_is_wanted(self, world: World) -> None:
+    async def test_is_not_there_unless_it_is_wanted(self, world: HttpWorld) -> None:
         assert (await client(app(world)).get("/healthcheck/detailed")).status_code == 404
 
-    async def test_tells_of_each_check(self, world: World) -> None:
+    async def test_tells_of_each_check(self, world: HttpWorld) -> None:
         answer = await client(app(world, details=details(database=fine, disk=fine))).get(
             "/healthcheck/detailed"
         )
@@ -69,7 +69,7 @@ class TestDetails:
         }
         assert all(0 <= check["milliseconds"] < 60_000 for check in data["checks"].values())
 
-    async def test_what_is_wrong_is_named_and_no_more_is_said(self, world: World) -> None:
+    async def test_what_is_wrong_is_named_and_no_more_is_said(self, world: HttpWorld) -> None:
         answer = await client(app(world, details=details(database=broken, disk=fine, cursor=stuck))).get(
             "/healthcheck/detailed"
         )
@@ -86,7 +86,7 @@ class TestDetails:
 
 class TestProbes:
     async def test_a_node_that_leaves_says_so_where_it_is_asked_and_serves_on(
-        self, world: World, caplog: pytest.LogCaptureFixture
+        self, world: HttpWorld, caplog: pytest.LogCaptureFixture
     ) -> None:
         leaving = False
         http = client(app(world, is_leaving=lambda: leaving))
@@ -123,7 +123,7 @@ def paths_of(app: Starlette) -> set[str]:
 class TestModules:
     @pytest.mark.parametrize("off", MODULES)
     async def test_a_module_that_is_off_has_no_routes_and_the_others_have_theirs(
-        self, world: World, off: str
+        self, world: HttpWorld, off: str
     ) -> None:
         """Documents included; and what is left does for a client what it always does."""
         person = await world.person("ann@example.com")
@@ -141,7 +141,7 @@ class TestModules:
             assert answer.status_code == (404 if path in gone else 200), path
         assert [(await http.get(path)).status_code for path in ("/livez", "/readyz")] == [200, 200]
 
-    async def test_with_nothing_on_it_still_says_that_it_lives(self, world: World) -> None:
+    async def test_with_nothing_on_it_still_says_that_it_lives(self, world: HttpWorld) -> None:
         http = client(app(world, modules=[]))
         assert (await http.get("/livez")).status_code == 200
         assert (await http.get("/accounts/me/")).status_code == 404
@@ -157,7 +157,7 @@ class Notes(Unmetered):
 
 
 class TestRequestsAreCounted:
-    async def test_by_route_and_status(self, world: World) -> None:
+    async def test_by_route_and_status(self, world: HttpWorld) -> None:
         notes = Notes()
         http = client(app(world, meter=notes))
         chat = "0a8ac9a8-6d7c-4b07-9ff0-6f1b1e0e0001"
@@ -182,7 +182,7 @@ class TestRequestsAreCounted:
 
 class TestMetrics:
     @pytest.fixture
-    def http(self, world: World) -> httpx.AsyncClient:
+    def http(self, world: HttpWorld) -> httpx.AsyncClient:
         async def text() -> bytes:
             return b"up 1\n"
 

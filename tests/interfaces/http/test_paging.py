@@ -16,7 +16,7 @@ from interfaces.http.paging import Listing
 from interfaces.wire.codec import ListQuery
 from interfaces.wire.cursors import CURSOR_LIMIT
 from interfaces.wire.validation import RequestInvalid
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld
 from tests.interfaces.http.test_polling import next_of
 
 
@@ -43,21 +43,23 @@ def test_a_cursor_that_would_be_refused_is_not_given_out() -> None:
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
-async def made(ann: Person, *members: Person) -> str:
+async def made(ann: HttpPerson, *members: HttpPerson) -> str:
     body = {"name": "Talk", "members": [member.id for member in members]}
     return str((await ann.client.post("/chats/", json=body)).json()["data"]["id"])
 
 
-async def sign_in_again(ann: Person, device: str) -> None:
+async def sign_in_again(ann: HttpPerson, device: str) -> None:
     body = {"email": "ann@example.com", "password": PASSWORD, "fingerprint": device}
     await ann.client.post("/accounts/sign-in/", json=body)
 
 
-async def test_revoking_page_by_page_leaves_the_present_session_alone(world: World, ann: Person) -> None:
+async def test_revoking_page_by_page_leaves_the_present_session_alone(
+    world: HttpWorld, ann: HttpPerson
+) -> None:
     for number in range(6):
         await sign_in_again(ann, f"device {number}")
     at: str | None = "/accounts/sessions/?limit=2"
@@ -70,7 +72,7 @@ async def test_revoking_page_by_page_leaves_the_present_session_alone(world: Wor
     assert len((await ann.client.get("/accounts/sessions/")).json()["data"]) == 1
 
 
-async def test_a_chat_that_moves_up_is_seen_once(world: World, ann: Person) -> None:
+async def test_a_chat_that_moves_up_is_seen_once(world: HttpWorld, ann: HttpPerson) -> None:
     chats = [await made(ann) for _ in range(6)]
     for chat_id in chats:
         await world.say(ann, chat_id, "Hello")
@@ -83,7 +85,7 @@ async def test_a_chat_that_moves_up_is_seen_once(world: World, ann: Person) -> N
     assert seen == chats[::-1]
 
 
-async def test_a_member_who_leaves_takes_nobody_out_of_the_walk(world: World, ann: Person) -> None:
+async def test_a_member_who_leaves_takes_nobody_out_of_the_walk(world: HttpWorld, ann: HttpPerson) -> None:
     others = [await world.person(f"person{number}@example.com") for number in range(4)]
     chat_id = await made(ann, *others)
     page = await ann.client.get(f"/chats/{chat_id}/members/?limit=2")
@@ -95,7 +97,9 @@ async def test_a_member_who_leaves_takes_nobody_out_of_the_walk(world: World, an
     assert sorted(met) == sorted([ann.id, *(other.id for other in others)])
 
 
-async def test_people_are_found_page_by_page_with_the_exact_one_first(world: World, ann: Person) -> None:
+async def test_people_are_found_page_by_page_with_the_exact_one_first(
+    world: HttpWorld, ann: HttpPerson
+) -> None:
     for number in range(23):
         person = await world.person(f"person{number}@example.com")
         changed = {"firstName": "Zed & co", "username": f"a{number:02}" if number else "zed"}
@@ -112,7 +116,7 @@ async def test_people_are_found_page_by_page_with_the_exact_one_first(world: Wor
 
 
 async def test_a_message_that_arrives_does_not_repeat_others_on_the_next_page(
-    world: World, ann: Person
+    world: HttpWorld, ann: HttpPerson
 ) -> None:
     chat_id = await made(ann)
     await world.say(ann, chat_id, *map(str, range(6)))
@@ -124,7 +128,7 @@ async def test_a_message_that_arrives_does_not_repeat_others_on_the_next_page(
     assert [one["text"] for one in following.json()["data"]["entities"]] == ["0", "1", "2"]
 
 
-async def test_cursors_are_of_one_list_of_one_reader(world: World, ann: Person) -> None:
+async def test_cursors_are_of_one_list_of_one_reader(world: HttpWorld, ann: HttpPerson) -> None:
     bob = await world.person("bob@example.com")
     first, second = [await made(ann, bob) for _ in range(2)]
     await sign_in_again(ann, "another")
@@ -152,14 +156,14 @@ async def test_cursors_are_of_one_list_of_one_reader(world: World, ann: Person) 
 
 
 @pytest.mark.parametrize("limit", [2**31, 2**63 - 1, 2**70])
-async def test_there_may_be_more_asked_for_than_there_is(ann: Person, limit: int) -> None:
+async def test_there_may_be_more_asked_for_than_there_is(ann: HttpPerson, limit: int) -> None:
     await made(ann)
     for path in ("/chats/", "/accounts/sessions/", "/profiles/?query=x"):
         page = await ann.client.get(path, params={"limit": limit, **({"query": "x"} if "?" in path else {})})
         assert (page.status_code, next_of(page)) == (200, None)
 
 
-async def test_nodes_of_one_secret_go_on_where_another_stopped(world: World, ann: Person) -> None:
+async def test_nodes_of_one_secret_go_on_where_another_stopped(world: HttpWorld, ann: HttpPerson) -> None:
     for _ in range(2):
         await made(ann)
     one, same, other = (world.client(ann.token, cursor_key=key) for key in (b"one", b"one", b"another"))

@@ -16,7 +16,7 @@ from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
 from interfaces.http.routes import Endpoint
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 CHAT = "/chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff"
 
@@ -28,14 +28,14 @@ PLACES = {"code": "NOT_FOUND", "name": "test"}
 @pytest.mark.parametrize(
     "path", ["/healthcheck?x=1", "/chats", CHAT, f"{CHAT}/history?limit=1&offset=2", "/accounts/sign-in"]
 )
-async def test_a_slash_is_missing(world: World, method: str, path: str) -> None:
+async def test_a_slash_is_missing(world: HttpWorld, method: str, path: str) -> None:
     answer = await world.client().request(method, path)
     way, mark, query = path.partition("?")
     assert (answer.status_code, answer.content) == (307, b"")
     assert answer.headers["location"] == f"{way}/{mark}{query}"
 
 
-async def test_a_redirect_leads_to_no_host_that_a_client_names(world: World) -> None:
+async def test_a_redirect_leads_to_no_host_that_a_client_names(world: HttpWorld) -> None:
     for path in ("/", "/chats", "//evil.example/chats", "//chats", "/chats//"):
         answer = await world.client().get(f"http://server{path}", headers={"Host": "evil.example"})
         location = answer.headers.get("location", "")
@@ -43,18 +43,18 @@ async def test_a_redirect_leads_to_no_host_that_a_client_names(world: World) -> 
         assert not location.startswith(("//", "http"))
 
 
-async def test_a_redirect_escapes_what_its_path_holds(world: World) -> None:
+async def test_a_redirect_escapes_what_its_path_holds(world: HttpWorld) -> None:
     answer = await world.client().get("/profiles/a%3Fb%23c%0Ad%25?x=1")
     assert answer.headers["location"] == "/profiles/a%3Fb%23c%0Ad%25/?x=1"
 
 
 @pytest.mark.parametrize("path", ["/livez", "/accounts/me/", "/chats/", "/"])
-async def test_a_path_with_a_line_break_is_another_path(world: World, path: str) -> None:
+async def test_a_path_with_a_line_break_is_another_path(world: HttpWorld, path: str) -> None:
     answer = await world.client().get(f"{path}%0a")
     assert answer.status_code == 404 or answer.headers["location"] == f"{path}%0A/"
 
 
-def test_no_route_takes_a_line_break_at_the_end(world: World) -> None:
+def test_no_route_takes_a_line_break_at_the_end(world: HttpWorld) -> None:
     async def serve(_: WebSocket) -> None: ...
 
     app = create_app(
@@ -71,7 +71,7 @@ def test_no_route_takes_a_line_break_at_the_end(world: World) -> None:
         assert route.path.endswith("}") or not route.path_regex.match(f"{path}\n")
 
 
-async def test_where_a_get_is_answered_head_is_too(world: World) -> None:
+async def test_where_a_get_is_answered_head_is_too(world: HttpWorld) -> None:
     """RFC 9110, 9.3.2: the same headers, without the content."""
     ann = await world.person("ann@example.com")
     paths = [
@@ -100,7 +100,7 @@ async def test_where_a_get_is_answered_head_is_too(world: World) -> None:
         ("POST", f"{CHAT}/history/", "GET, HEAD"),
     ],
 )
-async def test_methods_that_are_not_there(world: World, method: str, path: str, allow: str) -> None:
+async def test_methods_that_are_not_there(world: HttpWorld, method: str, path: str, allow: str) -> None:
     for original, body in (
         (
             False,
@@ -114,7 +114,7 @@ async def test_methods_that_are_not_there(world: World, method: str, path: str, 
 
 
 @pytest.mark.parametrize("path", ["/nope", "/nope/", f"{CHAT}/ws", "/chats/a/b/c/"])
-async def test_paths_that_are_not_there(world: World, path: str) -> None:
+async def test_paths_that_are_not_there(world: HttpWorld, path: str) -> None:
     for original, body in (
         (False, {"status": "error", "error": {"code": "NOT_FOUND", "message": "Not Found"}}),
         (True, {"detail": "Not Found"}),
@@ -123,7 +123,7 @@ async def test_paths_that_are_not_there(world: World, path: str) -> None:
         assert (answer.status_code, answer.json()) == (404, body)
 
 
-async def test_a_request_for_a_socket_that_lost_its_headers(world: World) -> None:
+async def test_a_request_for_a_socket_that_lost_its_headers(world: HttpWorld) -> None:
     async def serve(_: WebSocket) -> None: ...
 
     app = create_app(
@@ -141,7 +141,7 @@ async def test_a_request_for_a_socket_that_lost_its_headers(world: World) -> Non
         assert (await client.post(f"{CHAT}/ws")).status_code == 405
 
 
-async def test_every_answer_is_safe_with_browsers(world: World) -> None:
+async def test_every_answer_is_safe_with_browsers(world: HttpWorld) -> None:
     ann = await world.person("ann@example.com")
     for method, path in (
         ("GET", "/chats/"),
@@ -174,7 +174,7 @@ async def unavailable(*_: Any) -> Any:
     raise Unavailable("connection to 10.0.0.7 refused", retry_after=2.5)
 
 
-async def test_health(world: World) -> None:
+async def test_health(world: HttpWorld) -> None:
     ok = {"status": "success", "data": {"health": "ok"}}
     for path in ("/healthcheck/", "/livez", "/readyz"):
         answer = await world.client().get(path)
@@ -193,7 +193,7 @@ async def test_health(world: World) -> None:
 
 
 async def test_probes_stay_where_they_are_under_a_prefix(
-    world: World, caplog: pytest.LogCaptureFixture
+    world: HttpWorld, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "access"):
         client = world.client(prefix="/api")
@@ -228,7 +228,7 @@ class Odd(Conflict):
     ],
 )
 async def test_what_goes_wrong_inside(
-    world: World, error: Exception, status: int, code: str, message: str
+    world: HttpWorld, error: Exception, status: int, code: str, message: str
 ) -> None:
     async def fail(*_: Any) -> Any:
         raise error
@@ -244,7 +244,7 @@ async def test_what_goes_wrong_inside(
     assert ("retry-after" in answer.headers) == (code in {"DATA_ERROR", "OVERLOADED"})
 
 
-async def test_a_database_that_is_down_signs_nobody_out(world: World) -> None:
+async def test_a_database_that_is_down_signs_nobody_out(world: HttpWorld) -> None:
     accounts = evolve(world.messenger.accounts, authenticate=unavailable, refresh=unavailable)
     world.messenger = evolve(world.messenger, accounts=accounts)
     client = world.client("token")

@@ -5,15 +5,15 @@ import re
 import httpx
 import pytest
 
-from tests.interfaces.http.conftest import PASSWORD, Person, World
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld
 
 
 @pytest.fixture
-async def ann(world: World) -> Person:
+async def ann(world: HttpWorld) -> HttpPerson:
     return await world.person("ann@example.com")
 
 
-async def chat(ann: Person) -> str:
+async def chat(ann: HttpPerson) -> str:
     made = await ann.client.post("/chats/", json={"name": "Talk"})
     return str(made.json()["data"]["id"])
 
@@ -22,7 +22,7 @@ async def chat(ann: Person) -> str:
     "path",
     ["/chats/", "/chats/{}/", "/chats/{}/history/", "/chats/{}/members/", "/profiles/?query=x"],
 )
-async def test_what_is_there_already_is_not_sent_again(ann: Person, path: str) -> None:
+async def test_what_is_there_already_is_not_sent_again(ann: HttpPerson, path: str) -> None:
     there = path.format(await chat(ann))
     first = await ann.client.get(there)
     tag = first.headers["etag"]
@@ -34,7 +34,7 @@ async def test_what_is_there_already_is_not_sent_again(ann: Person, path: str) -
     assert (other.status_code, other.content) == (200, first.content)
 
 
-async def test_what_has_changed_has_another_tag(world: World, ann: Person) -> None:
+async def test_what_has_changed_has_another_tag(world: HttpWorld, ann: HttpPerson) -> None:
     chat_id = await chat(ann)
     before = await ann.client.get("/chats/")
     await world.say(ann, chat_id, "Hello")
@@ -43,7 +43,7 @@ async def test_what_has_changed_has_another_tag(world: World, ann: Person) -> No
     assert after.headers["etag"] != before.headers["etag"]
 
 
-async def read_on(ann: Person, path: str) -> list[list[str]]:
+async def read_on(ann: HttpPerson, path: str) -> list[list[str]]:
     """The texts of each page."""
     pages = []
     while True:
@@ -74,7 +74,7 @@ def next_of(page: httpx.Response) -> str | None:
     ],
 )
 async def test_a_history_says_how_to_go_on(
-    world: World, ann: Person, query: str, pages: list[list[str]]
+    world: HttpWorld, ann: HttpPerson, query: str, pages: list[list[str]]
 ) -> None:
     chat_id = await chat(ann)
     await world.say(ann, chat_id, *map(str, range(1, 8)))
@@ -82,7 +82,7 @@ async def test_a_history_says_how_to_go_on(
 
 
 @pytest.fixture
-async def many(world: World, ann: Person) -> str:
+async def many(world: HttpWorld, ann: HttpPerson) -> str:
     """A chat of five whose one message the four others have read; one of five chats, and of five devices of Ann's."""
     others = [await world.person(f"person{number}@example.com") for number in range(4)]
     made = await ann.client.post("/chats/", json={"name": "Talk", "members": [other.id for other in others]})
@@ -107,7 +107,9 @@ async def many(world: World, ann: Person) -> str:
     ],
 )
 @pytest.mark.parametrize("limit", [1, 2, 4, 5, 100])
-async def test_a_list_says_how_to_go_on(ann: Person, many: str, path: str, count: int, limit: int) -> None:
+async def test_a_list_says_how_to_go_on(
+    ann: HttpPerson, many: str, path: str, count: int, limit: int
+) -> None:
     history = await ann.client.get(f"/chats/{many}/history/")
     there = path.format(chat=many, message=history.json()["data"]["entities"][0]["id"])
     whole = await ann.client.get(there)
@@ -127,5 +129,5 @@ async def test_a_list_says_how_to_go_on(ann: Person, many: str, path: str, count
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "skip=-1", "limit="])
-async def test_a_list_is_asked_in_whole_numbers(ann: Person, query: str) -> None:
+async def test_a_list_is_asked_in_whole_numbers(ann: HttpPerson, query: str) -> None:
     assert (await ann.client.get(f"/chats/?{query}")).status_code == 422

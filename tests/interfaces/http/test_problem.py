@@ -4,12 +4,12 @@ import pytest
 from starlette.datastructures import Headers
 
 from interfaces.http.problem import pointer, prefers_problem
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 PROBLEM = {"Accept": "application/problem+json"}
 
 
-async def test_an_error(world: World) -> None:
+async def test_an_error(world: HttpWorld) -> None:
     answer = await world.client().get("/chats/", headers=PROBLEM)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
@@ -25,7 +25,7 @@ async def test_an_error(world: World) -> None:
     }
 
 
-async def test_every_fault_of_a_request(world: World) -> None:
+async def test_every_fault_of_a_request(world: HttpWorld) -> None:
     person = await world.person("ann@example.com")
     answer = await person.client.post("/chats/", json={"members": ["x"]}, headers=PROBLEM)
     problem = answer.json()
@@ -37,7 +37,7 @@ async def test_every_fault_of_a_request(world: World) -> None:
     assert "fields" not in problem
 
 
-async def test_what_an_error_says_beside(world: World) -> None:
+async def test_what_an_error_says_beside(world: HttpWorld) -> None:
     person = await world.person("ann@example.com")
     headers = PROBLEM | {"Idempotency-Key": "one"}
     first = await person.client.post("/chats/", json={"name": "A"}, headers=headers)
@@ -48,14 +48,14 @@ async def test_what_an_error_says_beside(world: World) -> None:
     assert other.json()["subject"] == first.json()["data"]["id"]
 
 
-async def test_under_a_prefix_its_type_leads_to_the_page(world: World) -> None:
+async def test_under_a_prefix_its_type_leads_to_the_page(world: HttpWorld) -> None:
     client = world.client(prefix="/api")
     problem = (await client.get("/api/nothing", headers=PROBLEM)).json()
     assert problem["type"] == "/api/errors/NOT_FOUND"
     assert (await client.get(problem["type"])).status_code == 200
 
 
-async def test_bodies_that_are_no_text(world: World) -> None:
+async def test_bodies_that_are_no_text(world: HttpWorld) -> None:
     answer = await world.client().post("/accounts/sign-in/", content=b'{"a": "\xff"}', headers=PROBLEM)
     assert (answer.status_code, answer.json()["code"]) == (400, "UNREADABLE_BODY")
 

@@ -1,7 +1,7 @@
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 
-async def test_ones_own_profile(world: World) -> None:
+async def test_ones_own_profile(world: HttpWorld) -> None:
     ann = await world.person("ann@example.com")
     empty = dict.fromkeys(["firstName", "lastName", "middleName", "username", "phone"]) | {"id": ann.id}
     assert (await ann.client.get("/accounts/profile/")).json()["data"] == empty
@@ -15,7 +15,7 @@ async def test_ones_own_profile(world: World) -> None:
     assert cleared.json()["data"] == named | {"lastName": None}
 
 
-async def test_finding_and_reading_others(world: World) -> None:
+async def test_finding_and_reading_others(world: HttpWorld) -> None:
     ann, bob = await world.person("ann@example.com"), await world.person("bob@example.com")
     await bob.client.patch(
         "/accounts/profile/", json={"firstName": "Bob", "username": "bobby", "phone": "+79161234567"}

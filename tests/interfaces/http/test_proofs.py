@@ -6,7 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
-from tests.interfaces.http.conftest import PASSWORD, World
+from tests.interfaces.http.conftest import PASSWORD, HttpWorld
 
 ID: Final = UUID(int=7)
 MAKE: Final = {"name": "A program", "scopes": []}
@@ -31,7 +31,7 @@ def refusal(answer: httpx.Response) -> tuple[int, str]:
 
 @pytest.mark.parametrize(("method", "path", "beside", "needed"), PROVEN)
 async def test_one_of_both_is_needed(
-    world: World, method: str, path: str, beside: dict[str, Any], needed: set[str]
+    world: HttpWorld, method: str, path: str, beside: dict[str, Any], needed: set[str]
 ) -> None:
     one = await world.person("one@example.com")
     for none in ({}, {"proof": None}, {"proof": ""}):
@@ -46,7 +46,7 @@ async def test_one_of_both_is_needed(
     assert refusal(answer) in {(403, "PASSWORD_WRONG"), (409, "FACTOR_NOT_ON")}
 
 
-async def test_a_proof_in_place_of_the_old_password(world: World) -> None:
+async def test_a_proof_in_place_of_the_old_password(world: HttpWorld) -> None:
     one = await world.person("one@example.com")
     body = {"password": "Another-One1", "proof": "nonsense"}
     answer = await one.client.post("/accounts/password/set/", json=body)

@@ -9,7 +9,7 @@ import pytest
 
 from domain.factor import step_at
 from infrastructure.crypto.codes import totp
-from tests.interfaces.http.conftest import FRONT, PASSWORD, Person, World
+from tests.interfaces.http.conftest import FRONT, PASSWORD, HttpPerson, HttpWorld
 
 EMAIL = "one@example.com"
 BEGIN, FINISH = "/accounts/sign-in/provider/", "/accounts/sign-in/provider/finish/"
@@ -42,7 +42,7 @@ async def sign_in(browser: httpx.AsyncClient, code: str = EMAIL) -> httpx.Respon
     return await browser.post(FINISH)
 
 
-async def test_from_leaving_to_the_session(world: World) -> None:
+async def test_from_leaving_to_the_session(world: HttpWorld) -> None:
     browser = world.client()
     assert data(await browser.get("/accounts/ways/")) == {
         "providers": [{"id": "example", "name": "Example"}],
@@ -65,12 +65,12 @@ async def test_from_leaving_to_the_session(world: World) -> None:
     assert refusal(await browser.post(FINISH)) == (401, "AUTH_ERROR")
 
 
-async def test_cookies_are_secure_behind_https(world: World) -> None:
+async def test_cookies_are_secure_behind_https(world: HttpWorld) -> None:
     browser = world.client(secure_cookies=True)
     assert (await begin(browser)).headers["set-cookie"].endswith("; Secure")
 
 
-async def test_a_second_load_of_the_way_back_does_no_harm(world: World) -> None:
+async def test_a_second_load_of_the_way_back_does_no_harm(world: HttpWorld) -> None:
     browser = world.client()
     state = state_of(await begin(browser))
     for _ in range(2):
@@ -79,7 +79,7 @@ async def test_a_second_load_of_the_way_back_does_no_harm(world: World) -> None:
     assert (await come_back(browser, state)).headers["location"] == "/app/#provider-error=AUTH_ERROR"
 
 
-async def test_the_way_back_of_somebody_else_signs_nobody_in(world: World) -> None:
+async def test_the_way_back_of_somebody_else_signs_nobody_in(world: HttpWorld) -> None:
     stranger, browser = world.client(), world.client()
     state = state_of(await begin(stranger))
     assert (await come_back(browser, state)).headers["location"] == "/app/#provider-error=AUTH_ERROR"
@@ -91,20 +91,20 @@ async def test_the_way_back_of_somebody_else_signs_nobody_in(world: World) -> No
     assert (await come_back(browser, state_of(mine))).headers["location"] == "/app/#provider=sign-in"
 
 
-async def test_somebody_who_was_not_signed_in_there(world: World) -> None:
+async def test_somebody_who_was_not_signed_in_there(world: HttpWorld) -> None:
     browser = world.client()
     back = await come_back(browser, state_of(await begin(browser)), None)
     assert back.headers["location"] == "/app/#provider-error=PROVIDER_REFUSED"
 
 
 @pytest.mark.parametrize("path", [BEGIN, FINISH])
-async def test_foreign_pages_neither_begin_nor_finish(world: World, path: str) -> None:
+async def test_foreign_pages_neither_begin_nor_finish(world: HttpWorld, path: str) -> None:
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
         answer = await world.client().post(path, json={"provider": "example"}, headers=headers)
         assert refusal(answer) == (403, "FOREIGN_PAGE")
 
 
-async def test_people_come_back_to_fixed_addresses(world: World) -> None:
+async def test_people_come_back_to_fixed_addresses(world: HttpWorld) -> None:
     app = "https://app.example/start"
     browser = world.client(app_url=app)
     for headers, to in (({}, "/app/"), ({"Origin": FRONT}, app)):
@@ -117,7 +117,7 @@ async def test_people_come_back_to_fixed_addresses(world: World) -> None:
     assert "Path=/m/api/accounts/" in departure.headers["set-cookie"]
 
 
-async def test_a_second_factor_is_asked_for(world: World) -> None:
+async def test_a_second_factor_is_asked_for(world: HttpWorld) -> None:
     await with_factor(world, await world.person(EMAIL))
     answer = await sign_in(world.client())
     assert refusal(answer) == (403, "SECOND_FACTOR_NEEDED")
@@ -125,13 +125,13 @@ async def test_a_second_factor_is_asked_for(world: World) -> None:
     assert answer.json()["error"]["pendingToken"].startswith("ey")
 
 
-async def with_factor(world: World, one: Person) -> None:
+async def with_factor(world: HttpWorld, one: HttpPerson) -> None:
     made = data(await one.client.post("/accounts/factors/totp/", json={"password": PASSWORD}))
     code = totp(b32decode(made["secret"]), step_at(world.clock.now()))
     data(await one.client.post("/accounts/factors/totp/confirm/", json={"code": code}))
 
 
-async def test_linking_and_unlinking(world: World) -> None:
+async def test_linking_and_unlinking(world: HttpWorld) -> None:
     one = await world.person(EMAIL)
     body = {"provider": "example", "password": PASSWORD}
     departure = await one.client.post("/accounts/identities/", json=body)
@@ -155,6 +155,6 @@ async def test_linking_and_unlinking(world: World) -> None:
     assert refusal(await sign_in(world.client(), "a-subject")) == (403, "IDENTITY_UNKNOWN")
 
 
-async def test_providers_that_there_are_not(world: World) -> None:
+async def test_providers_that_there_are_not(world: HttpWorld) -> None:
     answer = await world.client().post(BEGIN, json={"provider": "other"})
     assert refusal(answer) == (404, "PROVIDER_NOT_FOUND")

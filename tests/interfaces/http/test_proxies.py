@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from interfaces.http.addresses import Networks
 from interfaces.http.proxies import BehindProxies, Hop, hops
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 TRUSTED = Networks.of(["10.0.0.0/8", "2001:db8:ffff::/48", "127.0.0.1"])
 
@@ -106,13 +106,13 @@ def test_what_proxies_say() -> None:
     assert hops(Headers(raw=[(b"x-forwarded-for", b"1.1.1.1")])) == [Hop("1.1.1.1")]
 
 
-async def behind(world: World, **options: Any) -> httpx.AsyncClient:
+async def behind(world: HttpWorld, **options: Any) -> httpx.AsyncClient:
     ann = await world.person("ann@example.com")
     return world.client(ann.token, public_path="/talk", **options)
 
 
 @pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_what_a_browser_follows_begins_with_the_public_path(world: World, prefix: str) -> None:
+async def test_what_a_browser_follows_begins_with_the_public_path(world: HttpWorld, prefix: str) -> None:
     """A proxy takes ``/talk`` off what it passes on."""
     base = f"/talk{prefix}"
     client = await behind(
@@ -141,7 +141,7 @@ async def test_what_a_browser_follows_begins_with_the_public_path(world: World, 
     assert flow["tokenUrl"] == f"{base}/accounts/sign-in/swagger/"
 
 
-async def test_methods_and_unknown_paths_behind_a_public_path(world: World) -> None:
+async def test_methods_and_unknown_paths_behind_a_public_path(world: HttpWorld) -> None:
     client = await behind(world)
     assert (await client.delete("/chats/")).headers["allow"] == "GET, HEAD, POST"
     assert (await client.get("/talk/chats/")).status_code == 404

@@ -21,7 +21,7 @@ from domain.ids import ChatId, Seq, SessionId
 from domain.message import Body
 from domain.security import SecurityAct
 from infrastructure.system.security_log import MOST, WITHIN, LoggedSecurity
-from tests.interfaces.http.conftest import PASSWORD, Person, World, make_world
+from tests.interfaces.http.conftest import PASSWORD, HttpPerson, HttpWorld, make_world
 from tests.strategies import START
 
 EMAIL = "ann@example.com"
@@ -47,7 +47,7 @@ def named(line: dict[str, Any], *names: str) -> tuple[Any, ...]:
     return tuple(str(line[name]) if name in line else None for name in names)
 
 
-async def test_an_owner_reads_the_events_of_the_account_page_by_page(world: World) -> None:
+async def test_an_owner_reads_the_events_of_the_account_page_by_page(world: HttpWorld) -> None:
     ann = await world.person(EMAIL)
     agent = {"User-Agent": "Firefox/140.0"}
     body = {"email": EMAIL, "password": PASSWORD, "fingerprint": "other"}
@@ -69,7 +69,7 @@ async def test_an_owner_reads_the_events_of_the_account_page_by_page(world: Worl
     assert (await bob.client.get(follow)).status_code == 422, "a cursor of somebody else"
 
 
-async def test_signing_in_and_failing_to(world: World, told: Told) -> None:
+async def test_signing_in_and_failing_to(world: HttpWorld, told: Told) -> None:
     ann = await world.person(EMAIL)
     told()
     headers = {"X-Request-ID": "asked-1"}
@@ -88,13 +88,13 @@ async def test_signing_in_and_failing_to(world: World, told: Told) -> None:
     assert "secret" not in f"{failed}{done}"
 
 
-async def test_who_changed_whose_role_and_who_was_denied(world: World, told: Told) -> None:
+async def test_who_changed_whose_role_and_who_was_denied(world: HttpWorld, told: Told) -> None:
     ann, bob, eve = [await world.person(f"{name}@example.com") for name in ("ann", "bob", "eve")]
     made = await ann.client.post("/chats/", json={"name": "Kino", "members": [bob.id]})
     chat = made.json()["data"]["id"]
     told()
 
-    async def does(person: Person, method: str, path: str, body: Any = None) -> httpx.Response:
+    async def does(person: HttpPerson, method: str, path: str, body: Any = None) -> httpx.Response:
         return await person.client.request(method, f"/chats/{chat}/{path}", json=body)
 
     await does(ann, "PUT", f"members/{bob.id}/", {"role": "admin"})
@@ -117,7 +117,7 @@ async def test_who_changed_whose_role_and_who_was_denied(world: World, told: Tol
     assert all(line["account_id"] for line in lines[:4])
 
 
-async def test_a_limit_that_is_met(world: World, told: Told) -> None:
+async def test_a_limit_that_is_met(world: HttpWorld, told: Told) -> None:
     await world.person(EMAIL)
     told()
     for _ in range(world.accounts.rules.failures.most + 1):
@@ -155,7 +155,7 @@ async def test_what_is_refused_before_it_waits_for_others_is_told(told: Told) ->
         )
 
 
-async def test_bad_tokens_are_told_and_routine_is_not(world: World, told: Told) -> None:
+async def test_bad_tokens_are_told_and_routine_is_not(world: HttpWorld, told: Told) -> None:
     ann = await world.person(EMAIL)
     told()
     await world.client().get("/accounts/me/")
@@ -208,7 +208,7 @@ def test_addresses_of_one_network_share_what_is_written(told: Told) -> None:
     assert [refused("203.0.113.7"), refused("203.0.113.8")] == [1, 1]
 
 
-def test_every_use_case_is_watched(world: World) -> None:
+def test_every_use_case_is_watched(world: HttpWorld) -> None:
     """Those that are not watched have no refusals of security, or are watched in their batches."""
     parts = [getattr(world.messenger, each.name) for each in fields(Messenger) if each.name != "probe"]
     unwatched = {

@@ -4,20 +4,20 @@ import unicodedata
 
 import pytest
 
-from tests.interfaces.http.conftest import World
+from tests.interfaces.http.conftest import HttpWorld
 
 EMAIL = "ann@example.com"
 
 
 @pytest.mark.parametrize("email", ["a..b@example.com", "a@-example.com", "a@xn--a.com", "a@127.0.0.10"])
-async def test_an_address_that_no_mail_can_be_sent_to(world: World, email: str) -> None:
+async def test_an_address_that_no_mail_can_be_sent_to(world: HttpWorld, email: str) -> None:
     answer = await world.client().post("/accounts/sign-up/", json={"email": email, "password": "Pass-Word-1"})
     assert answer.status_code == 422
     (fault,) = answer.json()["error"]["fields"]
     assert (fault["field"], fault["text"]) == (["body", "email"], "Value error, Email incorrect")
 
 
-async def test_one_mailbox_is_one_account(world: World) -> None:
+async def test_one_mailbox_is_one_account(world: HttpWorld) -> None:
     ids = set()
     for email in (
         "box@пример.рф",
@@ -30,7 +30,7 @@ async def test_one_mailbox_is_one_account(world: World) -> None:
     assert len(ids) == 1
 
 
-async def test_a_password_in_either_form(world: World) -> None:
+async def test_a_password_in_either_form(world: HttpWorld) -> None:
     password = "Мой-чай-Ёлка-1"
     ann = await world.person(EMAIL)
     assert (await ann.client.post("/accounts/password/set/", json={"password": password})).status_code == 200
@@ -40,7 +40,7 @@ async def test_a_password_in_either_form(world: World) -> None:
 
 
 @pytest.mark.parametrize(("first", "second"), [("boris", "ｂoris"), ("coco", "сосо"), ("paypal", "PaypaI")])
-async def test_a_username_that_looks_taken(world: World, first: str, second: str) -> None:
+async def test_a_username_that_looks_taken(world: HttpWorld, first: str, second: str) -> None:
     ann, bob = await world.person(EMAIL), await world.person("bob@example.com")
     assert (await ann.client.patch("/accounts/profile/", json={"username": first})).status_code == 200
     answer = await bob.client.patch("/accounts/profile/", json={"username": second})
@@ -58,7 +58,7 @@ async def test_a_username_that_looks_taken(world: World, first: str, second: str
         ("firstName", "\u202eannA"),
     ],
 )
-async def test_a_name_of_nothing_visible(world: World, field: str, text: str) -> None:
+async def test_a_name_of_nothing_visible(world: HttpWorld, field: str, text: str) -> None:
     ann = await world.person(EMAIL)
     answer = await ann.client.patch("/accounts/profile/", json={field: text})
     assert answer.status_code == 422
@@ -66,7 +66,7 @@ async def test_a_name_of_nothing_visible(world: World, field: str, text: str) ->
 
 
 @pytest.mark.parametrize("name", ["\u200b\u200b", "\u3164", "A\u202eB"])
-async def test_a_chat_of_nothing_visible(world: World, name: str) -> None:
+async def test_a_chat_of_nothing_visible(world: HttpWorld, name: str) -> None:
     ann = await world.person(EMAIL)
     answer = await ann.client.post("/chats/", json={"name": name})
     assert answer.status_code == 422

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.interfaces.http.conftest import World, make_world
+from tests.interfaces.http.conftest import HttpWorld, make_world
 from tests.interfaces.json_values import json_values
 
 UNKNOWN = "6f9619ff-8b86-d011-b42d-00cf4fc964ff"
@@ -100,7 +100,7 @@ def envelope(fields: list[Field]) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("path", "sent", "fields"), BODIES)
 @pytest.mark.parametrize("original", [False, True])
-async def test_bodies(world: World, path: str, sent: object, fields: list[Field], original: bool) -> None:
+async def test_bodies(world: HttpWorld, path: str, sent: object, fields: list[Field], original: bool) -> None:
     person = await world.person("ann@example.com")
     client = world.client(person.token, original_statuses=original)
     answer = await client.post(path, json=sent) if sent is not None else await client.post(path)
@@ -137,7 +137,7 @@ async def test_bodies(world: World, path: str, sent: object, fields: list[Field]
            "Input should be a valid integer, unable to parse string as an integer", "1.5")]),
     ],
 )  # fmt: skip
-async def test_paths_and_queries(world: World, path: str, fields: list[Field]) -> None:
+async def test_paths_and_queries(world: HttpWorld, path: str, fields: list[Field]) -> None:
     person = await world.person("ann@example.com")
     answer = await person.client.get(path)
     assert answer.status_code == 422
@@ -153,14 +153,14 @@ async def test_paths_and_queries(world: World, path: str, fields: list[Field]) -
     ],
 )  # fmt: skip
 async def test_changes_that_the_original_let_pass_or_died_of(
-    world: World, sent: object, fields: list[Field]
+    world: HttpWorld, sent: object, fields: list[Field]
 ) -> None:
     person = await world.person("ann@example.com")
     answer = await person.client.put(f"/chats/{UNKNOWN}/", json=sent)
     assert (answer.status_code, answer.json()) == (422, envelope(fields))
 
 
-async def test_names_of_people(world: World) -> None:
+async def test_names_of_people(world: HttpWorld) -> None:
     person = await world.person("ann@example.com")
     sent = {"firstName": "", "last_name": "Ли", "username": "ab", "phone": "8-800"}
     answer = await person.client.patch("/accounts/profile/", json=sent)
@@ -191,7 +191,7 @@ async def test_names_of_people(world: World) -> None:
         (b'{"email": ' + b"1" * 5000 + b"}", "application/json", 400),
     ],
 )
-async def test_bodies_of_all_kinds(world: World, content: bytes, content_type: str, status: int) -> None:
+async def test_bodies_of_all_kinds(world: HttpWorld, content: bytes, content_type: str, status: int) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     answer = await world.client().post("/accounts/sign-in/", content=content, headers=headers)
     assert answer.status_code == status
@@ -199,7 +199,7 @@ async def test_bodies_of_all_kinds(world: World, content: bytes, content_type: s
         assert answer.json() == {"detail": "There was an error parsing the body"}
 
 
-async def test_json_is_told_where_it_breaks(world: World) -> None:
+async def test_json_is_told_where_it_breaks(world: HttpWorld) -> None:
     answer = await world.client().post("/accounts/sign-in/", content=b'{"email":}')
     (field,) = answer.json()["error"]["fields"]
     assert field == {"field": ["body", 9], "code": "json_invalid", "text": "JSON decode error", "input": {}}
