@@ -223,8 +223,8 @@ class PostgresOwnChanges:
         return {readers[row["number"] - 1]: row["chat_ids"] for row in rows}
 
     async def _read_here(self, _: Hashable, asked: Sequence[None]) -> Mapping[None, Origin]:
-        (found,) = await self.pool.shared_rows(HERE)
-        return dict.fromkeys(asked, Origin.of(found))
+        rows = await self.pool.shared_rows(HERE)
+        return dict.fromkeys(asked, Origin.of(rows[0] if rows else None))
 
     async def _read_missed(self, running: Any, asked: Sequence[Asked]) -> Mapping[Asked, Missed | Lost]:
         """Answers readers whose places have the same transactions ``running``. Their next transactions may differ."""

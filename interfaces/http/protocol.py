@@ -107,6 +107,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _is_due = False
     """Whether the moment of the current request has come, in the pace of the client's network."""
     _waits_for_moment = False
+    _holds_moment = False
+    """Whether the moment of the current request was taken and not given back."""
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
     _dropped = 0
@@ -213,6 +215,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     # As a `LongAnswer`
 
     def when_stopping(self, stop: Callable[[], None]) -> None:
+        self._give_moment_back()  # a long answer may begin late, or last for hours
         self._stop_answering = stop
         if self._is_parting:
             stop()
@@ -291,6 +294,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         except Overloaded:
             self._refuse(NO_ROOM, lingering=False)
             return
+        self._holds_moment = True
         if self._waits_for_moment:
             self._reading.clear()  # the delay is on our side
 
@@ -302,6 +306,12 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._wait_for_turn()
         self._flow_changed()
         return True
+
+    def _give_moment_back(self) -> None:
+        """Gives back the moment of a request whose sender is signed in."""
+        if self._holds_moment and ASKING in self.scope:
+            self._holds_moment = False
+            self._node.moments.give_back(self._network)
 
     def _wait_for_turn(self) -> None:
         if not self._has_turn and self._unread and self._may_parse():
@@ -456,6 +466,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
+            begins=self._give_moment_back,
             is_last=self._must_be_last,
             give_up=self.give_up,
             wait=self._answer_waits,
@@ -508,8 +519,6 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def on_response_complete(self) -> None:
         self.server_state.total_requests += 1
         self._answer_waits(0)
-        if self._network and ASKING in self.scope:
-            self._node.moments.give_back(self._network)
         if self.transport.is_closing():
             self._must_be_read()  # a close waits for that
             return
@@ -624,7 +633,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             self._close()
 
     def give_way(self) -> None:
-        if self._tail or self._is_answering:
+        if self._tail or self._unread or self._is_answering:
             self._refuse(NO_ROOM, lingering=False)
         else:
             self._close()
@@ -688,19 +697,22 @@ class Cycle(RequestResponseCycle):
     uvicorn's cycle of request and answer, which also announces when an answer is the connection's last. Otherwise a proxy
     would send its next request on a connection that is about to close, and could not tell whether it was carried out.
 
-    ``give_up`` is called when the request is cancelled, which uvicorn would log as an error of the application. ``wait`` is
-    called with the bytes that are held back until the client has read more, which are none once a body is written.
+    ``begins`` is called when the answer begins, also if the client has gone. ``give_up`` is called when the request is cancelled,
+    which uvicorn would log as an error of the application. ``wait`` is called with the bytes that are held back until the client
+    has read more, which are none once a body is written.
     """
 
     def __init__(
         self,
         *,
+        begins: Callable[[], None],
         is_last: Callable[[], bool],
         give_up: Callable[[], None],
         wait: Callable[[int], None],
         **cycle: Any,
     ) -> None:
         super().__init__(**cycle)
+        self._begins = begins
         self._is_last = is_last
         self._give_up = give_up
         self._wait = wait
@@ -717,6 +729,7 @@ class Cycle(RequestResponseCycle):
     async def send(self, message: ASGISendEvent) -> None:
         answer = cast(LastAnswer, self.transport)
         if message["type"] == "http.response.start":
+            self._begins()
             if self._is_last():
                 headers = list(message.get("headers", []))
                 if CLOSE_HEADER not in headers:

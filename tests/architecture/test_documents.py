@@ -10,6 +10,7 @@ import typer.main
 
 from config.commands import commands
 from config.settings.groups import names
+from domain.security import SecurityAct
 from interfaces.cli.main import command_line
 from tests.metrics import complete_meter
 
@@ -145,6 +146,12 @@ def test_each_figure_is_told_and_no_other() -> None:
     table, _, _ = page("operation.md").partition("## Limits")
     told = set(re.findall(r"`((?:messenger|process)_\w+)`", table))
     assert told == {name for name in known if not name.endswith("_created")}
+
+
+def test_each_act_of_the_security_log_is_told_in_its_order() -> None:
+    _, _, section = page("operation.md").partition("Its `act` is one of")
+    acts, _, _ = section.partition(";")
+    assert re.findall(r"`(\w+)`", acts) == [act.value for act in SecurityAct]
 
 
 def test_no_number_of_a_decision_repeats() -> None:

@@ -399,6 +399,24 @@ async def test_a_request_that_the_account_may_not_make_costs_its_network_a_momen
         assert given_back == ["127.0.0.1"]
 
 
+async def test_a_long_answer_costs_its_network_nothing_while_it_lasts(
+    house: House, given_back: list[str]
+) -> None:
+    """An event stream lasts for hours, and who waits for news is answered when there are any."""
+    async with asking(house, "Ann") as client:
+        async with client.stream("GET", "/events/") as stream:
+            assert stream.is_success
+            assert given_back == ["127.0.0.1"]
+        cursor = (await client.get("/sync/")).json()["data"]["cursor"]
+        assert given_back == ["127.0.0.1"] * 2
+        waiting = asyncio.create_task(client.get("/sync/", params={"since": cursor, "wait": 20}))
+        await until(lambda: len(given_back) == 3)
+        assert not waiting.done()
+        waiting.cancel()
+        await asyncio.wait({waiting})
+    assert given_back == ["127.0.0.1"] * 3
+
+
 async def test_a_socket_that_finds_no_place_costs_its_network_a_moment(
     house: House, given_back: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import psycopg
 import pytest
 
+from application.errors import Unavailable
 from application.ports.own_changes import Lost, Missed
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
 from infrastructure.postgres.driver.reads import SLICE, Prepared, ReadPool
@@ -157,6 +158,18 @@ async def test_different_cursors_share_a_read_and_nothing_is_counted_that_is_kno
         (3, 0),
     ]
     assert count.statements == 1, "where storage is; the others are read in slices"
+
+
+class Emptied:
+    """A pool whose database is being restored: its tables are there, and have no rows."""
+
+    async def shared_rows(self, *_: object, **__: object) -> Sequence[Any]:
+        return []
+
+
+async def test_a_database_that_is_being_restored_does_not_answer() -> None:
+    with pytest.raises(Unavailable):
+        await PostgresOwnChanges(cast(ReadPool, Emptied())).here()
 
 
 async def test_sessions_that_are_asked_for_at_once_share_reads(

@@ -783,6 +783,21 @@ class TestPace:
             assert (watched.turns, watched.most) == (0, 0)
             assert _unread_of(site) <= [2 * READ]
 
+    async def test_who_waits_is_told_that_the_place_is_needed(self) -> None:
+        async with self.paced(1) as (site, pace):
+            await site.line()
+            await until(lambda: len(pace.waits) == 1)
+            waiting = await site.line()
+            waiting.send(GET)
+            await until(lambda: bool(_unread_of(site)))
+            (connection,) = [
+                each
+                for each in site.server.server_state.connections
+                if isinstance(each, HttpConnection) and each._unread
+            ]
+            connection.give_way()
+            await refused(waiting, 503)
+
     async def test_who_asks_far_too_often_is_told_so(self, caplog: pytest.LogCaptureFixture) -> None:
         async with self.paced(1, most_seconds=0.0) as (site, _):
             assert (await site.ask(GET)).status == 200
