@@ -467,7 +467,9 @@ class TestDeadlines:
         assert HttpLimits().idle_seconds > 60
 
     async def test_an_answer_that_takes_its_time_is_waited_for(self) -> None:
-        limits = dict.fromkeys(("head_seconds", "body_seconds", "idle_seconds", "write_seconds"), 1.0)
+        limits: dict[str, Any] = dict.fromkeys(
+            ("head_seconds", "body_seconds", "idle_seconds", "write_seconds"), 1.0
+        )
         async with serving(**limits) as site:
             line = await site.line()
             line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
@@ -774,7 +776,7 @@ class TestPace:
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
         async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):
-            pace.charge("127.0.0.1", 5 * ENOUGH * BYTES)  # it waits longer than the test lasts
+            pace.charge("127.0.0.1", 150 * BYTES)  # it waits longer than the test lasts
             site.node.turns = watched = Watched(asyncio.get_running_loop())
             waiting = await site.line()
             waiting.send(post("/echo", "Content-Length: 10000000") + b"x" * 10_000_000)
