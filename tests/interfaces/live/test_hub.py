@@ -29,7 +29,7 @@ from tests.interfaces.live.ear import Ear
 from tests.strategies import START
 from tests.world import MessengerWorld, TickingClock, world
 
-ENOUGH = 10
+ENOUGH = 30
 """Seconds."""
 
 TICK = 0.005
