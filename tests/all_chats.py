@@ -255,6 +255,8 @@ async def opened(
         here.application.updates().subscribe(house.receive)
         running = asyncio.create_task(services.run())
         try:
+            # Who comes before the node has looked for the first time is refused after one interval, which is short here.
+            await until(hub._is_watching.is_set)
             yield house
         finally:
             for device in house.devices:
