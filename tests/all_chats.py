@@ -31,7 +31,7 @@ from interfaces.ws.endpoint import Sockets
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.http.event_client import Listening, listening
-from tests.interfaces.live.test_hub import until
+from tests.interfaces.live.test_hub import until, watching
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.world import MessengerWorld, SignedInPerson, TickingClock, world
 
@@ -256,7 +256,7 @@ async def opened(
         running = asyncio.create_task(services.run())
         try:
             # Who comes before the node has looked for the first time is refused after one interval, which is short here.
-            await until(hub._is_watching.is_set)
+            await watching(hub)
             yield house
         finally:
             for device in house.devices:

@@ -145,8 +145,11 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
     assert len(numbers) + dropped == 5000
 
 
-def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it() -> None:
+def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The first line of a start is the address to open, not that the messenger listens."""
+    monkeypatch.setattr("config.logging.PRINTED_FIRST_FOR", PATIENCE)
     reading, terminal = pty.openpty()
     tty.setraw(terminal)
     out = Lines(terminal)

@@ -206,7 +206,7 @@ async def test_moments_of_those_who_are_gone_are_the_next_ones() -> None:
 
 
 async def test_each_begins_when_its_moment_comes() -> None:
-    requests = Waiting(Moments(Pace(100, 0.0)))
+    requests = Waiting(standing(100))
     began = time.monotonic()
     for number in range(6):
         requests.ask(number)

@@ -35,8 +35,8 @@ from tests.simulation.world import simulate
 
 RUNS = sorted({*range(200), *FOUND_BY.values(), *FOUND_IN_CLUSTERS.values()})
 """
-The first runs, and each that finds a mutant of `test_mutants`, so that what these runs do not find is not there. `make explore`
-goes on with other numbers.
+The first runs, and each that finds a mutant of `test_mutants`: a fault like one of these would be found. `make explore` goes on with
+other numbers.
 """
 
 LEAST = 4

@@ -114,7 +114,7 @@ def test_what_is_left_of_a_limit_is_told(make_server: MakeServer) -> None:
 
 async def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeServer) -> None:
     """Its sockets stay open too: those of all chats are asked to leave, and the others are closed before it stops."""
-    server = make_server(settings={"API_DRAIN_SECONDS": "1.5"})
+    server = make_server(settings={"API_DRAIN_SECONDS": "6"})
     server.start()
     assert server.process is not None
     async with (
@@ -135,12 +135,14 @@ async def test_a_node_that_leaves_serves_on_while_it_says_so(make_server: MakeSe
         assert answer.status_code == 503
         assert (await http.get("/livez")).status_code == 200
         assert (await http.get("/healthcheck/")).status_code == 200
-        assert orjson.loads(await socket.recv()) == {"type": "goaway", "within": 1}
+        told = orjson.loads(await socket.recv())
+        assert 0 < told.pop("within") < 6
+        assert told == {"type": "goaway"}
         with pytest.raises(ConnectionClosed) as closed:
             await socket.recv()
         assert closed.value.rcvd == Close(1012, "the server stops")
     assert server.process.wait(PATIENCE) == 0
-    assert time.monotonic() - began >= 1.5
+    assert time.monotonic() - began >= 6.0
     assert server.leftovers() == []
 
 

@@ -201,7 +201,8 @@ class TestLostConnections:
         async def forget() -> None:
             async with PostgresPostings(lane).begin() as posting:
                 await posting.open([draft_of(saying(ann, chat.id))], None)
-                await asyncio.sleep(1.3)
+                async with asyncio.timeout(ENOUGH), storage.begin() as work:
+                    await work.chats.lock(chat.id)  # once the server has ended the transaction
                 await posting.open([draft_of(saying(ann, chat.id))], None)
 
         with pytest.raises(Interrupted):

@@ -22,7 +22,7 @@ from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
-from interfaces.pace import NETWORK_WAITS, Moments, Pace
+from interfaces.pace import BYTES, NETWORK_WAITS, Moments, Pace
 from interfaces.throttled import ThrottledWarning
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
@@ -409,7 +409,7 @@ class TestDeadlines:
         ],
     )
     async def test_a_head_that_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
-        await self.ends(sent, told, head_seconds=0.2)
+        await self.ends(sent, told, head_seconds=0.5)
 
     @pytest.mark.parametrize(
         ("sent", "told"),
@@ -420,7 +420,7 @@ class TestDeadlines:
         ],
     )
     async def test_a_body_that_never_comes_is_not_waited_for(self, sent: bytes, told: bytes) -> None:
-        await self.ends(sent, told, body_seconds=0.2)
+        await self.ends(sent, told, body_seconds=0.5)
 
     async def ends(self, sent: bytes, told: bytes, **limits: Any) -> None:
         others: dict[str, Any] = {
@@ -453,10 +453,10 @@ class TestDeadlines:
                 await asyncio.wait({dripping})
 
     async def test_between_requests_it_may_be_longer(self) -> None:
-        async with serving(head_seconds=0.4, body_seconds=0.4, idle_seconds=ENOUGH) as site:
+        async with serving(head_seconds=1.0, body_seconds=1.0, idle_seconds=ENOUGH) as site:
             line = await site.line()
             assert (await line.ask(GET)).status == 200
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.2)
             assert (await line.ask(GET)).status == 200
         async with serving(idle_seconds=0.1) as site:
             line = await site.line()
@@ -467,10 +467,13 @@ class TestDeadlines:
         assert HttpLimits().idle_seconds > 60
 
     async def test_an_answer_that_takes_its_time_is_waited_for(self) -> None:
-        async with serving(head_seconds=0.4, body_seconds=0.4, idle_seconds=0.4, write_seconds=0.4) as site:
+        limits: dict[str, Any] = dict.fromkeys(
+            ("head_seconds", "body_seconds", "idle_seconds", "write_seconds"), 1.0
+        )
+        async with serving(**limits) as site:
             line = await site.line()
             line.send(b"GET /wait HTTP/1.1\r\nHost: server\r\n\r\n")
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(1.2)
             site.app.state.door.set()
             assert (await line.answer()).body == b"at last"
 
@@ -484,14 +487,18 @@ class TestDeadlines:
         assert any("deadline" in record.getMessage() for record in caplog.records)
 
     async def test_who_reads_slowly_gets_all_of_it(self) -> None:
-        async with serving(write_seconds=1.0) as site:
+        # Longer than a busy machine keeps this process waiting: the deadline and the client's reads are in one event loop.
+        async with serving(write_seconds=5.0) as site:
             line = await site.line(narrow=True)
             line.send(b"GET /big HTTP/1.1\r\nHost: server\r\nConnection: close\r\n\r\n")
-            got = 0
-            async with asyncio.timeout(ENOUGH):
-                while some := await line.reader.read(65536):
-                    got += len(some)
-                    await asyncio.sleep(0.005)
+            got, loop = 0, asyncio.get_running_loop()
+            began = loop.time()
+            async with asyncio.timeout(2 * ENOUGH):
+                for _ in range(11):
+                    got += len(await line.reader.readexactly(BIG // 12))
+                    await asyncio.sleep(0.5)
+                assert loop.time() - began > 5.0
+                got += len(await line.reader.read())
             assert got > BIG
 
 
@@ -768,9 +775,8 @@ class TestPace:
             assert pace.networks == ["127.0.0.1"] * moments
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
-        async with self.paced(1) as (site, pace):
-            await site.line()
-            await until(lambda: len(pace.waits) == 1)
+        async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):
+            pace.charge("127.0.0.1", 150 * BYTES)  # it waits longer than the test lasts
             site.node.turns = watched = Watched(asyncio.get_running_loop())
             waiting = await site.line()
             waiting.send(post("/echo", "Content-Length: 10000000") + b"x" * 10_000_000)
@@ -805,13 +811,13 @@ class TestPace:
         assert told.__dict__["whose"] == "127.0.0.1"
 
     async def test_the_wait_does_not_count_against_the_client(self) -> None:
-        async with serving(head_seconds=0.2) as site:
+        async with serving(head_seconds=1.0) as site:
             assert (await site.ask(GET)).status == 200
-            site.node.moments = Moments(Takes(2, saved_seconds=0.0, now=lambda: 0.0))
-            first, second = await site.line(), await site.line()
-            for line in (first, second):
-                line.send(GET)
-                assert (await line.answer()).status == 200
+            pace = Takes(2, saved_seconds=0.0, now=lambda: 0.0)
+            pace.charge("127.0.0.1", 3 * BYTES)
+            site.node.moments = Moments(pace)
+            assert (await site.ask(GET)).status == 200
+            assert pace.waits == [1.5]
 
     async def test_proxies_have_none(self) -> None:
         async with serving(
@@ -878,12 +884,16 @@ class TestTurns:
         connection.connection_lost(None)
 
     async def test_deadlines_that_are_over_at_once_end_connections_one_by_one(self) -> None:
-        async with serving(head_seconds=0.2) as site:
+        async with serving(head_seconds=1.0) as site:
             assert (await site.ask(GET)).status == 200
             site.node.turns = watched = Watched(asyncio.get_running_loop())
-            lines = [await site.line() for _ in range(20)]
-            for line in lines:
-                line.send(GET[:-4])
+            lines = []
+            for _ in range(20):
+                lines.append(await site.line())
+                lines[-1].send(GET[:-4])
+            open_ones = cast("set[HttpConnection]", site.server.server_state.connections)
+            await until(lambda: sum(bool(each._tail) for each in open_ones) == 20)
+            time.sleep(1.0)  # noqa: ASYNC251 - all deadlines are over when the event loop goes on
             for line in lines:
                 assert (await line.rest())[:13] == b"HTTP/1.1 408 "
             assert watched.done_later == 20

@@ -287,8 +287,7 @@ class TestEntering:
         with pytest.raises(Unavailable):
             await node.hub.watching()
         node.is_down = False
-        await asyncio.sleep(TICK * 3)
-        await node.hub.watching()
+        await watching(node.hub)
         running_.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running_
@@ -522,6 +521,7 @@ class TestHealing:
         await a_few_looks()
         reads = node.reads
         node.hub.receive([Moved(chat_id=chat, position=Position(50)), Moved(chat_id=chat)])
+        await until(lambda: node.reads > reads)
         await a_few_looks()
         assert node.reads - reads == 1, "asked once, and then no more"
         await here.say(ann, chat, "Hello")
@@ -562,7 +562,7 @@ class TestHealing:
         if late:
             node.arrives = kept.extend
         await here.messenger.messages.mark_read(bob, MarkRead(chat_id=chat, up_to=sent.event.message.id))
-        await a_few_looks()
+        await until(lambda: "your_messages_read" in ear.types)
         node.hub.receive(kept)
         await a_few_looks()
         assert ear.types[2:] == ["messages_read", "your_messages_read"]

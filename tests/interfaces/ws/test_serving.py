@@ -123,8 +123,9 @@ class TestConversation:
 class TestTheFirstSeconds:
     async def test_who_says_nothing_is_let_go(self, way: str) -> None:
         async with serving(way, auth_timeout=0.5) as house:
-            line = await house.line(await house.chat("Ann"))
+            chat = await house.chat("Ann")
             began = time.monotonic()
+            line = await house.line(chat)
             (error,) = await line.until_close()
             assert (error["type"], error["code"], line.close) == (
                 "auth_error", "auth_timeout", (1008, "Authentication failed"),
