@@ -255,6 +255,7 @@ async def opened(
         here.application.updates().subscribe(house.receive)
         running = asyncio.create_task(services.run())
         try:
+            # Who comes before the node has looked for the first time is refused after one interval, which is short here.
             await watching(hub)
             yield house
         finally:
