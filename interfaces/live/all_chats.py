@@ -360,9 +360,10 @@ class AllChats:
                 joined.append(standing.chat_id)
             else:
                 entering.append((seat, standing))
+                # Word that the profile joined may come late. The seat hears it if the profile has left and joined since.
+                visit.to_join.pop(standing.chat_id, None)
         visit.to_join.update(dict.fromkeys(joined))
         if visit.to_join or len(entering) < len(visit.ways_in):
-            entering = [each for each in entering if each[0].chat_id not in visit.to_join]
             here = {way.chat_id for way, _ in entering}
             for way in [way for way in visit.ways_in.values() if way.chat_id not in here]:
                 self._abandon(visit, way)

@@ -1,14 +1,21 @@
 """What a node keeps of the logs is what storage says of them, from any position, on every storage."""
 
 from collections.abc import Sequence
+from typing import cast
+
+from attrs import frozen
 
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
 from application.chats.remove_member import RemoveMember
+from application.ports.changes import Cursor
+from application.ports.own_changes import Lost, Missed, OwnChanges
 from application.ports.views import LogSpan
-from domain.ids import ChatId, Position
+from domain.events import ChatAdded
+from domain.ids import ChatId, Position, ProfileId
 from interfaces.live.tails import LogEntry
 from interfaces.wire import frames
+from tests.accounts_world import START
 from tests.all_chats import Device, House, opened
 from tests.contracts.test_all_chats import Rig, rig
 from tests.interfaces.live.test_hub import until
@@ -62,9 +69,6 @@ def test_who_comes_back_reads_no_log(rig: Rig) -> None:
             chat_id = await house.world.chat(ann.actor, bob.actor)
             await until(lambda: house.hub.tails.epoch is not None)
             device = Device(house, bob)
-            # A cursor of before the chat was made would make its whole state be told again.
-            looks = house.hub.all_chats.looks
-            await until(lambda: house.hub.all_chats.looks > looks + 1)
             await device.come()
             await device.go()
             await house.world.say(ann.actor, chat_id, "missed")
@@ -80,6 +84,46 @@ def test_who_comes_back_reads_no_log(rig: Rig) -> None:
             await device.come_back()
             assert [frame["message"]["text"] for frame in device.of("new_message")] == ["missed"]
             assert reads == []
+            await device.go()
+
+    rig.runner.run(life())
+
+
+@frozen
+class LateWord:
+    """Reads what a profile missed. While it does, the node hears that the profile joined a chat, which was long ago."""
+
+    house: House
+    within: OwnChanges
+    late: ChatAdded
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.within, name)
+
+    async def since(self, reader: ProfileId, cursor: Cursor, chats: int | None = None) -> Missed | Lost:
+        missed = await self.within.since(reader, cursor, chats)
+        self.house.hub.receive([self.late])
+        return missed
+
+
+def test_late_word_of_a_chat_hides_nothing_that_was_said_in_it(rig: Rig) -> None:
+    """A node that is busy learns only after a while who joined which chat, and then tells no state in place of messages."""
+
+    async def life() -> None:
+        async with opened(rig.adapters) as house:
+            ann, bob = [await house.world.person(name) for name in ("Ann", "Bob")]
+            chat_id = await house.world.chat(ann.actor, bob.actor)
+            device = Device(house, bob)
+            await device.come()
+            await device.go()
+            await house.world.say(ann.actor, chat_id, "missed")
+            device.picture.frames.clear()
+            everything = house.hub.all_chats
+            late = ChatAdded(profile_id=bob.actor.profile_id, chat_id=chat_id, at=START)
+            everything.own_changes = cast(OwnChanges, LateWord(house, everything.own_changes, late))
+            await device.come_back()
+            assert device.of("chat_added") == []
+            assert [frame["message"]["text"] for frame in device.of("new_message")] == ["missed"]
             await device.go()
 
     rig.runner.run(life())

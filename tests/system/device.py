@@ -101,8 +101,7 @@ class Observer:
             assert isinstance(opened, AllConnecting)
             # the switch has replaced what this client said
             self.record.events[self.place] = evolve(opened, is_garbled=True, has_cursor=False)
-        # A cursor of before a chat was joined has its whole state told again, which may be ahead of what the client holds.
-        self.is_called_for |= frame["type"] in {"gap", "chat_added"}
+        self.is_called_for |= frame["type"] == "gap"
         self.record.events.append(AllHeard(at=at, connection=self.connection, frame=frame))
         if "after" in frame and frame["type"] not in {"gap", "new_message"}:
             told = durable(frame)

@@ -554,7 +554,7 @@ export class Core {
   #other(frame, now) {
     /** @type {Map<string, number | undefined>} */
     const before = new Map();
-    for (const entry of frame.type === "snapshot" ? frame.chats : frame.type === "gap" ? [frame.state] : []) before.set(entry.chat.id, this.model.positionOf(entry.chat.id));
+    for (const entry of frame.type === "snapshot" ? frame.chats : frame.type === "gap" ? [frame.state] : frame.type === "chat_added" ? [frame.chat] : []) before.set(entry.chat.id, this.model.positionOf(entry.chat.id));
     if (this.model.apply(frame) === "applied" && frame.chat_id !== undefined) this.#unsaved.add(frame.chat_id);
     this.#dropShown();
     switch (frame.type) {
@@ -588,9 +588,10 @@ export class Core {
         this.#catchUp(frame.chat_id, before.get(frame.chat_id) ?? frame.after, now);
         break;
       case "chat_added":
-        this.#holes.delete(frame.chat_id);
+        if (this.#holes.get(frame.chat_id)?.isGap === false) this.#holes.delete(frame.chat_id);
         this.#handled(frame.chat_id, frame.chat.position);
         this.#tell("chat_added", { chat_id: frame.chat_id });
+        this.#catchUp(frame.chat_id, before.get(frame.chat_id), now); // it may be one that was known
         break;
       case "chat_removed":
         this.#holes.delete(frame.chat_id);

@@ -86,6 +86,26 @@ test("a gap is told, and read if the application wants every message", () => {
   }
 });
 
+test("no message is lost if a chat that was known is told as added", () => {
+  const { server, device } = opened({ catchUp: true }, "a");
+  device.settle();
+  server.say("a", "them", "1");
+  device.settle(() => told(device, "message").length === 1);
+  device.cut();
+  for (const text of ["2", "3"]) server.say("a", "them", text);
+  const { enter } = server;
+  server.enter = (since) => {
+    server.enter = enter;
+    const others = enter.call(server, since).filter((frame) => frame.type !== "new_message");
+    return [others[0], { type: "chat_added", chat_id: "a", chat: server.entry("a") }, ...others.slice(1)];
+  };
+  device.settle();
+  server.say("a", "them", "4");
+  device.settle(() => told(device, "message").length === 4);
+  assert.deepEqual(told(device, "message").map(({ message }) => message.text), ["1", "2", "3", "4"]);
+  assert.deepEqual(device.state(), truth(server));
+});
+
 test("how far others have read is taken over behind a gap", () => {
   const { server, device } = opened({ catchUp: false }, "a");
   device.settle();
