@@ -173,6 +173,9 @@ class Trial:
             }
 
 
+TRIALS = 6
+"""How many trials have to miss a fault that nearly each of them finds."""
+
 MakeServer = Callable[..., Server]
 MakePostgres = Callable[..., Postgres]
 
@@ -248,9 +251,19 @@ async def test_a_database_that_is_set_to_hurry_is_told_to_wait(
 async def test_a_messenger_that_answers_before_the_commit_is_found_out(
     victim: Victim, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    ran = trial(
-        make_server, make_postgres(), victim, sends=600, kills=2, PYTHONPATH=str(MUTANTS / "answers_early")
-    )
-    await ran.run()
-    found = {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())}
-    assert found & {"lost", "moved", "vanished"}
+    """On a busy machine a kill may come just after what was answered is stored: then there is another trial."""
+    found: set[str] = set()
+    for _ in range(TRIALS):
+        ran = trial(
+            make_server,
+            make_postgres(),
+            victim,
+            sends=600,
+            kills=2,
+            PYTHONPATH=str(MUTANTS / "answers_early"),
+        )
+        await ran.run()
+        found |= {fault.split(":")[0] for fault in faults(ran.ledger, ran.in_the_database())}
+        if found & {"lost", "moved", "vanished"}:
+            return
+    raise AssertionError(found)
