@@ -81,6 +81,8 @@ class Server:
         return self.folder / "server.log"
 
     def log(self) -> str:
+        """What the server has written by now. It collects lines for 50 ms before it writes them (`config.logging`)."""
+        time.sleep(0.2)
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
     def variables(self) -> dict[str, str]:
