@@ -55,7 +55,8 @@ class Admit:
             return Admitted(opened=opened, letter_was_added=False)
         letter_was_added = is_new and await report(
             Template.NEW_DEVICE,
-            account,
+            account.id,
+            account.email,
             work=work,
             limits=self.limits,
             id=self.ids.letter(),

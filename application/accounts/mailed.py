@@ -9,7 +9,7 @@ from application.ports.limiter import Allowance, Limiter, TooManyRequests
 from application.ports.storage import UnitOfWork
 from application.ports.tokens import ConfirmationToken
 from domain.account import Account, AccountNotFound, Confirmation, Email
-from domain.ids import LetterId
+from domain.ids import AccountId, LetterId
 from domain.notification import Letter, Template
 from domain.session import Origin
 
@@ -48,19 +48,23 @@ async def confirmed(work: UnitOfWork, token: ConfirmationToken, *, at: datetime)
 
 async def report(
     template: Template,
-    account: Account,
+    account_id: AccountId,
+    recipient: Email,
     *,
     work: UnitOfWork,
-    limits: "LetterLimits",
+    limits: "LetterLimits | None",
     id: LetterId,
     origin: Origin,
     at: datetime,
 ) -> bool:
-    """Adds a letter that reports what was done to the account. Returns False if the limits do not permit another one."""
-    if not limits.permits(template, account.email, at=at):
+    """
+    Adds a letter that reports what was done to an account. Returns False if the limits do not permit another one; there are none
+    for what the operator does.
+    """
+    if limits is not None and not limits.permits(template, recipient, at=at):
         return False
     letter = Letter.reporting(
-        template, id=id, account_id=account.id, recipient=account.email, at=at, origin=origin
+        template, id=id, account_id=account_id, recipient=recipient, at=at, origin=origin
     )
     await work.letters.add(letter)
     return True

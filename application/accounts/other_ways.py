@@ -5,7 +5,7 @@ from datetime import datetime
 
 from attrs import frozen
 
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, report
 from application.accounts.own_sessions import lock_own
 from application.accounts.telling import TellOwner
 from application.actor import Actor
@@ -15,7 +15,7 @@ from application.recording import RecordEvent
 from domain.account import Account
 from domain.identity import Identity
 from domain.ids import AccountId
-from domain.notification import Letter, Template
+from domain.notification import Template
 from domain.passkey import Passkey
 from domain.security import SecurityAct
 from domain.session import Origin
@@ -80,16 +80,16 @@ class TellOfPassword:
         if left.exist:
             await self.record(work, SecurityAct.OTHER_WAYS_KEPT, account.id, at=at)
             template = Template.PASSWORD_CHANGED_WAYS_KEPT
-        if self.limits is None or self.limits.permits(template, account.email, at=at):
-            letter = Letter.reporting(
-                template,
-                id=self.ids.letter(),
-                account_id=account.id,
-                recipient=account.email,
-                at=at,
-                origin=origin,
-            )
-            await work.letters.add(letter)
+        await report(
+            template,
+            account.id,
+            account.email,
+            work=work,
+            limits=self.limits,
+            id=self.ids.letter(),
+            origin=origin,
+            at=at,
+        )
         return left
 
 

@@ -4,14 +4,14 @@ from datetime import datetime
 
 from attrs import frozen
 
-from application.accounts.mailed import LetterLimits
+from application.accounts.mailed import LetterLimits, report
 from application.actor import Actor
 from application.ports.ids import Ids
 from application.ports.storage import UnitOfWork
 from application.recording import RecordEvent
 from domain.account import Email
 from domain.ids import AccountId, SessionId
-from domain.notification import Letter, Template
+from domain.notification import Template
 from domain.security import SecurityAct
 
 
@@ -40,18 +40,16 @@ class TellOwner:
     ) -> None:
         """``act`` is one that a template of the same name reports."""
         await self.record(work, act, account_id, at=at, session_id=session_id)
-        template, recipient = Template(act.value), Email(email)
-        if self.limits is not None and not self.limits.permits(template, recipient, at=at):
-            return
-        letter = Letter.reporting(
-            template,
+        await report(
+            Template(act.value),
+            account_id,
+            Email(email),
+            work=work,
+            limits=self.limits,
             id=self.ids.letter(),
-            account_id=account_id,
-            recipient=recipient,
-            at=at,
             origin=self.record.where(),
+            at=at,
         )
-        await work.letters.add(letter)
 
     async def of_own(self, work: UnitOfWork, act: SecurityAct, actor: Actor, *, at: datetime) -> None:
         """Tells the owner of something that the actor has done to their own account."""
