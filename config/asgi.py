@@ -90,7 +90,13 @@ def run(
         whereabouts=Object(whereabouts.fields),
         where=Object(whereabouts.origin),
     )
-    moments = Moments.of_networks(settings.connections.requests_per_network)
+    api, ws = settings.api, settings.socket
+    connections = HttpConnections(
+        HttpLimits(**asdict(settings.connections)),
+        raise_descriptor_limit(),
+        exempt=Networks.of(api.trusted_proxies),
+        trim=trim_memory,
+    )
     server: Server
     app = make_app(
         application,
@@ -99,15 +105,7 @@ def run(
         is_leaving=lambda: server.is_leaving,
         metrics_sockets=metrics_sockets,
         orders=orders,
-        moments=moments,
-    )
-    api, ws = settings.api, settings.socket
-    connections = HttpConnections(
-        HttpLimits(**asdict(settings.connections)),
-        raise_descriptor_limit(),
-        exempt=Networks.of(api.trusted_proxies),
-        trim=trim_memory,
-        moments=moments,
+        moments=connections.moments,
     )
     served, sockets_class = edges(app, settings)
     server = Server(

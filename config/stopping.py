@@ -51,12 +51,12 @@ class Stopping:
 
     @property
     def seconds_in_order(self) -> float:
-        """How long stopping may take by itself. Then it is cut short by the last acts."""
+        """The time, in seconds, after which the last acts begin and cut short what has not stopped by itself."""
         return self.seconds - min(LONGEST_ACTS, SHARE_OF_ACTS * self.seconds)
 
     @property
     def seconds_left(self) -> float:
-        """How much is left of that."""
+        """The part of `seconds_in_order` that is left; all of it before the countdown has begun."""
         return self.seconds_in_order if self._until is None else max(self._until - time.monotonic(), 0.0)
 
     def watch(self) -> None:

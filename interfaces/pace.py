@@ -22,7 +22,7 @@ BYTES: Final = 16 * 1024
 """Each further so many bytes of an answer count as one more request, because long answers cost more than short ones."""
 
 CHANGE: Final = 10
-"""How many requests a change of a chat or of its members counts as: it costs a transaction of its own, and is told to others."""
+"""A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
 Asking = AccountId | SessionId | str
 """
@@ -108,7 +108,7 @@ class Pace:
 
     @property
     def busy(self) -> int:
-        """How many accounts, sessions or networks have requests that others of theirs may have to wait for."""
+        """The number of accounts, sessions or networks that have used a part of their allowance and not got it back yet."""
         return len(self._taken_until)
 
 

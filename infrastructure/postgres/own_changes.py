@@ -32,8 +32,8 @@ FEW_PERSONAL: Final = 16
 FEW_MISSED: Final = 16
 """The newest entries of a chat's log among which the first missed one is counted rather than searched."""
 
-Asked = tuple[ProfileId, Cursor]
-"""A question of `since`: the profile, and its cursor."""
+Asked = tuple[ProfileId, Cursor, int]
+"""A question of `since`: the profile, its cursor, and the first transaction that is new for it (`Place.next_tx`)."""
 
 CHATS_COUNTED: Final = Prepared(
     """
@@ -189,7 +189,7 @@ class PostgresOwnChanges:
 
     @_missed.default
     def _missed_together(self) -> Together[Asked, Missed | Lost]:
-        return Together(self._read_missed, lambda asked: self._count_chats([reader for reader, _ in asked]))
+        return Together(self._read_missed, lambda asked: self._count_chats([reader for reader, *_ in asked]))
 
     @_here.default
     def _here_together(self) -> Together[None, Origin]:
@@ -205,10 +205,11 @@ class PostgresOwnChanges:
 
     async def since(self, reader: ProfileId, cursor: Cursor, chats: int | None = None) -> Missed | Lost:
         try:
-            running = Place.read(cursor.place).running
+            place = Place.read(cursor.place)
         except ValueError:
             return Lost.MALFORMED
-        missed = await self._missed.ask((reader, cursor), owner=reader, kind=running, weight=chats)
+        asked = reader, cursor, place.next_tx
+        missed = await self._missed.ask(asked, owner=reader, kind=place.running, weight=chats)
         assert missed is not None, "every reader is answered"
         return missed
 
@@ -231,10 +232,8 @@ class PostgresOwnChanges:
         async with self.pool.open(SHARED) as reads:
             found = Origin.of(await reads.row(HERE))
             known = [each for each in asked if _is_known(each[1], found)]
-            readers = [reader for reader, _ in known]
-            after = _After(
-                readers, [Place.read(cursor.place).next_tx for _, cursor in known], sorted(running)
-            )
+            readers = [reader for reader, *_ in known]
+            after = _After(readers, [next_tx for *_, next_tx in known], sorted(running))
             standings: list[list[Standing]] = [[] for _ in readers]
             async for rows in reads.slices(STANDINGS, **after.of(range(len(readers)))):
                 for number, *row in rows:

@@ -32,7 +32,6 @@ from interfaces.wire import codec, frames
 from interfaces.wire.codec import EventsQuery
 from interfaces.wire.cursors import InvalidCursor
 from interfaces.wire.frames import Frame
-from interfaces.wire.places import Places
 from interfaces.wire.reasons import Reset
 from interfaces.wire.server_frames import Greeting, StreamEnd
 from interfaces.ws.all_chats_connection import AllChatsConnection
@@ -74,11 +73,6 @@ class Events:
     messenger: Messenger
     options: HttpOptions
     services: SocketServices
-    _places: Places = field(init=False)
-
-    @_places.default
-    def _make_places(self) -> Places:
-        return Places(self.options.cursor_key)
 
     def routes(self) -> list[Endpoint]:
         return [Endpoint("GET", f"{self.options.prefix}/events/", self.listen)]
@@ -102,7 +96,7 @@ class Events:
         since = self._since(request, codec.EVENTS.decode(query(request), within="query"))
         if request.method == "HEAD":
             return Response(headers=HEADERS)
-        return Stream(request, actor, since, self.services, self._places)
+        return Stream(request, actor, since, self.services)
 
     def _since(self, request: Request, asked: EventsQuery) -> SinceCursor | Reset | None:
         """The header counts for more than the query: a browser that connects again repeats the address of the first time."""
@@ -111,7 +105,7 @@ class Events:
         if cursor is None:
             return None
         try:
-            return SinceCursor(self._places.read(cursor), seen)
+            return SinceCursor(self.services.places.read(cursor), seen)
         except InvalidCursor:
             return Reset.MALFORMED
 
@@ -131,7 +125,6 @@ class Stream(Response):
     _actor: Actor
     _since: SinceCursor | Reset | None
     _services: SocketServices
-    _places: Places
     takes_parts: bool = field(init=False, default=False)
     _exchange: Exchange = field(init=False)
     _outbox: Outbox = field(init=False)
@@ -154,7 +147,7 @@ class Stream(Response):
             services.meter,
             services.outboxes,
         )
-        self._connection = AllChatsConnection(self._outbox, self._greeting, self._places)
+        self._connection = AllChatsConnection(self._outbox, self._greeting, services.places)
         self._exchange = Exchange(services, EventsDesk(services, self._connection), self)
 
     @property

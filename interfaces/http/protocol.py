@@ -105,10 +105,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _is_first = True
     """Whether nothing of the current request was parsed yet."""
     _is_due = False
-    """Whether the moment of the current request has come, in the pace of the client's network."""
+    """Whether the current request has asked for its moment in the pace of the client's network (`interfaces.pace.Moments`)."""
     _waits_for_moment = False
     _holds_moment = False
-    """Whether the moment of the current request was taken and not given back."""
+    """Whether the current request uses a part of the network's allowance, which is given back if its sender is signed in."""
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
     _dropped = 0
@@ -854,7 +854,7 @@ class Deadline:
     _loop: asyncio.AbstractEventLoop
     _late: Callable[[], None]
     is_over: bool = False
-    """Whether it came, and was not moved or lifted since."""
+    """True once the deadline has passed, until it is set again or cleared."""
     _at: float | None = None
     _timer: asyncio.TimerHandle | None = None
 

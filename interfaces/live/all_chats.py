@@ -360,10 +360,12 @@ class AllChats:
                 joined.append(standing.chat_id)
             else:
                 entering.append((seat, standing))
-                # Word that the profile joined may come late. The seat hears it if the profile has left and joined since.
-                visit.to_join.pop(standing.chat_id, None)
+        if visit.to_join:
+            # Word that the profile joined may come late. The seat hears it if the profile has left and joined since.
+            for way, _ in entering:
+                visit.to_join.pop(way.chat_id, None)
         visit.to_join.update(dict.fromkeys(joined))
-        if visit.to_join or len(entering) < len(visit.ways_in):
+        if len(entering) < len(visit.ways_in):
             here = {way.chat_id for way, _ in entering}
             for way in [way for way in visit.ways_in.values() if way.chat_id not in here]:
                 self._abandon(visit, way)
@@ -739,7 +741,7 @@ class AllChats:
 
 
 def _has_guessed_all(visit: Visit, missed: Missed, seen: Mapping[ChatId, Position]) -> bool:
-    """Whether seats were taken before the read in all chats that the profile has not joined since."""
+    """Tells whether the guess has no gap: each chat that the profile was in at its cursor had a seat before ``missed`` was read."""
     added = resuming.memberships(missed, seen).added
     return all(each.chat_id in visit.ways_in or each.chat_id in added for each in missed.standings)
 

@@ -1,4 +1,4 @@
-"""How long pages of history are divided, over HTTP and on sockets alike, and how what was dropped meanwhile is read again."""
+"""Divides long pages of history into parts, for HTTP and sockets alike, and reads the rest of a page again after it was dropped."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final

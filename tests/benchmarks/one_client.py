@@ -23,7 +23,7 @@ CHATS, LISTENERS, RATE = 50, 10, 200
 ATTACKER: Final = "127.0.0.2"
 
 struck: int = 0
-"""How often this process has struck: connections whose bytes were sent, requests, or frames."""
+"""The number of attacks that this process has made. Depending on the attack these are connections, requests or frames."""
 
 
 def count_strike() -> None:

@@ -280,7 +280,7 @@ class Page:
         )
 
     def prefer(self, scheme: str, *, motion: str = "reduce") -> None:
-        """What the person has chosen in the system's settings. Most pages of the tests stand still."""
+        """Emulates what the person has chosen in the system's settings. By default that is less motion, which most tests do not need."""
         features = [
             {"name": "prefers-color-scheme", "value": scheme},
             {"name": "prefers-reduced-motion", "value": motion},

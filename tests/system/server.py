@@ -20,6 +20,7 @@ import psycopg
 from attrs import define, field
 from psycopg.rows import TupleRow
 
+from config.logging import COLLECTED_FOR
 from tests.clusters import copy_cluster, lived_in
 from tests.ports import free_port
 from tests.scratch import processes_in
@@ -81,9 +82,19 @@ class Server:
         return self.folder / "server.log"
 
     def log(self) -> str:
-        """What the server has written by now. It collects lines for 50 ms before it writes them (`config.logging`)."""
-        time.sleep(0.2)
+        """What the server has logged by now. While it runs, its writer is given time for the lines that it collects."""
+        if self.process is not None and self.process.poll() is None:
+            time.sleep(4 * COLLECTED_FOR)
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def await_log(self, *texts: str) -> str:
+        """Returns the log as soon as it has one of the texts: the server may answer requests before it has written what it logs."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            log = self.log()
+            if any(text in log for text in texts):
+                return log
+            assert time.monotonic() < until, log
 
     def variables(self) -> dict[str, str]:
         kept = {

@@ -33,21 +33,12 @@ def rows(server: Server) -> dict[str, list[str]]:
         }
 
 
-def await_said(server: Server, text: str) -> str:
-    """The output as soon as it has the text: it may answer requests before its threads have written what it says."""
-    until = time.monotonic() + PATIENCE
-    while text not in (log := server.log()):
-        assert time.monotonic() < until, log
-        time.sleep(0.01)
-    return log
-
-
 async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_nothing(
     make_server: MakeServer,
 ) -> None:
     server = make_server(is_a_program=True, is_new=True)
     server.start()
-    log = await_said(server, "listening on")
+    log = server.await_log("listening on")
     assert log.startswith(f"The messenger is at http://localhost:{server.port}/app/\n"), (
         "the first line is the address"
     )

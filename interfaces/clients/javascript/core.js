@@ -554,7 +554,7 @@ export class Core {
   #other(frame, now) {
     /** @type {Map<string, number | undefined>} */
     const before = new Map();
-    for (const entry of frame.type === "snapshot" ? frame.chats : frame.type === "gap" ? [frame.state] : frame.type === "chat_added" ? [frame.chat] : []) before.set(entry.chat.id, this.model.positionOf(entry.chat.id));
+    for (const entry of entriesOf(frame)) before.set(entry.chat.id, this.model.positionOf(entry.chat.id));
     if (this.model.apply(frame) === "applied" && frame.chat_id !== undefined) this.#unsaved.add(frame.chat_id);
     this.#dropShown();
     switch (frame.type) {
@@ -865,6 +865,20 @@ export class Core {
 /** The entry in an answer, without what belongs to the answer. @param {Frame} frame @returns {any} */
 function entryIn({ type: _type, id: _id, chat_id: _chat, ...entry }) {
   return entry;
+}
+
+/** The states of chats that a frame tells, if it may tell them of chats that are known. @param {Frame} frame @returns {any[]} */
+function entriesOf(frame) {
+  switch (frame.type) {
+    case "snapshot":
+      return frame.chats;
+    case "gap":
+      return [frame.state];
+    case "chat_added":
+      return [frame.chat];
+    default:
+      return [];
+  }
 }
 
 /** @param {Frame[]} events */
