@@ -16,6 +16,7 @@ import contextvars
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -96,6 +97,19 @@ _END_OF_HEAD: Final = re.compile(rb"\n\r?\n")
 _URL: Final = re.compile(rb"https?://([^/?#@\\]+)(?=[/?]|$)(.*)", re.IGNORECASE | re.DOTALL)
 
 
+class Moment(Enum):
+    """The state of a request in the pace of its client's network (`interfaces.pace.Moments`)."""
+
+    NOT_TAKEN = "not taken"
+    """Nothing of the request has come yet."""
+    AWAITED = "awaited"
+    """The network asks too much at once. Nothing of the request is parsed until its moment comes."""
+    HELD = "held"
+    """The request counts against its network."""
+    FREE = "free"
+    """The request does not count: its sender is signed in, its network has no pace, or the request is refused or gone."""
+
+
 class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _node: Node
     _place: Place | None = None
@@ -104,11 +118,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _has_turn = False
     _is_first = True
     """Whether nothing of the current request was parsed yet."""
-    _is_due = False
-    """Whether the current request has asked for its moment in the pace of the client's network (`interfaces.pace.Moments`)."""
-    _waits_for_moment = False
-    _holds_moment = False
-    """Whether the current request uses a part of the network's allowance, which is given back if its sender is signed in."""
+    _moment = Moment.NOT_TAKEN
     _drops_input = False
     """Whether input is dropped, because the client was refused."""
     _dropped = 0
@@ -173,7 +183,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._unread = b""
         self._reading.close()
         self._writing.close()
-        self._waits_for_moment = False
+        if self._moment is Moment.AWAITED:
+            self._moment = Moment.FREE
         self._release_body()
         self._held_back = 0
         self._node.answers.forget(self)
@@ -255,7 +266,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def data_received(self, data: bytes) -> None:
         if self._is_last:
             return
-        if not self._is_due:
+        if self._moment is Moment.NOT_TAKEN:
             self._take_moment()
             if self.has_ended:
                 return
@@ -279,29 +290,31 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _may_parse(self) -> bool:
         """Tell whether input may be parsed: not while a request is being answered, nor while the body's buffer is full."""
-        if self._waits_for_moment or self._drops_input:
+        if self._moment is Moment.AWAITED or self._drops_input:
             return False
         is_expected = self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
         return is_expected and not self.flow.read_paused
 
     def _take_moment(self) -> None:
         """Takes the moment of the current request, before which nothing of it is parsed."""
-        self._is_due = True
+        self._moment = Moment.FREE
         if not self._network:
             return
         try:
-            self._waits_for_moment = not self._node.moments.take(self._network, self._moment_has_come)
+            begins = self._node.moments.take(self._network, self._moment_has_come)
         except Overloaded:
             self._refuse(NO_ROOM, lingering=False)
             return
-        self._holds_moment = True
-        if self._waits_for_moment:
+        if begins:
+            self._moment = Moment.HELD
+        else:
+            self._moment = Moment.AWAITED
             self._reading.clear()  # the delay is on our side
 
     def _moment_has_come(self) -> bool:
-        if not self._waits_for_moment:
+        if self._moment is not Moment.AWAITED:
             return False
-        self._waits_for_moment = False
+        self._moment = Moment.HELD
         self._reading.set(self._node.limits.head_seconds)
         self._wait_for_turn()
         self._flow_changed()
@@ -309,8 +322,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
 
     def _give_moment_back(self) -> None:
         """Gives back the moment of a request whose sender is signed in."""
-        if self._holds_moment and ASKING in self.scope:
-            self._holds_moment = False
+        if self._moment is Moment.HELD and ASKING in self.scope:
+            self._moment = Moment.FREE
             self._node.moments.give_back(self._network)
 
     def _wait_for_turn(self) -> None:
@@ -536,7 +549,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         else:
             self.conn.start_next_cycle()
         self._was_sent_ahead = bool(self._unread)
-        self._is_first, self._is_due = True, False
+        self._is_first, self._moment = True, Moment.NOT_TAKEN
         self._reading.set(self._node.limits.idle_seconds)
         if self._place is not None:
             self._node.places.waits(self._place, self)
