@@ -92,7 +92,7 @@ class TestChats:
     async def test_who_was_there_before_is_not_told_as_coming(
         self, here: MessengerWorld, nodes: list[Node]
     ) -> None:
-        """A node keeps nothing of a chat that nobody has open there, so it hears of those people when they are repeated."""
+        """Until the chat is opened on a node, that node ignores what others say about it."""
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
         chat, who = await here.chat(ann, bob), str(bob.profile_id)
