@@ -39,8 +39,8 @@ class Oracle:
     faults: list[str] = Factory(list)
     quiet: list[float] = Factory(list)
     """Seconds that a well-behaved client waited before anything hostile was sent."""
-    control: list[float] = Factory(list)
-    """Seconds that it waited while the same was sent to a listener that is not the messenger, which costs the machine as much."""
+    control: "Oracle | None" = None
+    """What happened while the same was sent to a listener that is not the messenger."""
     waits: list[float] = Factory(list)
     """Seconds that it waited while something hostile was being answered."""
     _began: float = field(init=False, factory=time.monotonic)
@@ -82,14 +82,15 @@ class Oracle:
 
     def delay(self) -> str:
         """What the well-behaved client's p99 was, and what of its delay is the messenger's."""
+        control = self.control.waits if self.control else []
         told = [
             f"{when} {_p99(waits):.1f} ms ({len(waits)} times)"
-            for when, waits in (("before", self.quiet), ("control", self.control), ("meanwhile", self.waits))
+            for when, waits in (("before", self.quiet), ("control", control), ("meanwhile", self.waits))
             if waits
         ]
         ratios = [
             f"{_p99(self.waits) / _p99(waits):.2f} of {when}"
-            for when, waits in (("before", self.quiet), ("the control", self.control))
+            for when, waits in (("before", self.quiet), ("the control", control))
             if waits and self.waits
         ]
         return f"the p99 of a well-behaved client: {', '.join(told + ratios)}"

@@ -65,8 +65,8 @@ async def fuzz(
                 oracle.quiet.append(await fuzzer.ask_as_others_do())
             if control:
                 async with dropping() as port:
-                    aside = evolve(fuzzer, oracle=Oracle(), port=port)
-                    await aside.strike(seed, control)
-                oracle.control, oracle.faults = aside.oracle.waits, oracle.faults + aside.oracle.faults
+                    oracle.control = Oracle()
+                    await evolve(fuzzer, oracle=oracle.control, port=port).strike(seed, control)
+                oracle.faults += oracle.control.faults
             await fuzzer.strike(seed, count, until)
     return oracle
