@@ -1,6 +1,7 @@
 """
-Answers plain handshakes (RFC 6455, section 4.2) itself, as almost all of them are. Whoever asks for a subprotocol, repeats a
-header or writes one in an unusual way gets the answer of the library, which knows all of the standard.
+Answers plain handshakes (RFC 6455, section 4.2).
+
+The library answers all others: those that ask for a subprotocol, repeat a header, or write one in an unusual way.
 """
 
 import base64
