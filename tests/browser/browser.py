@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -109,10 +110,15 @@ def start(folder: Path) -> Chrome:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     options.add_experimental_option("perfLoggingPrefs", {"enableNetwork": True, "enablePage": False})
-    service = ChromeService(driver, env={**os.environ, "HOME": str(folder)})
+    service = ChromeService(driver, env={**os.environ, "HOME": str(folder), "TZ": about_noon()})
     chromium = Chrome(options, service)
     chromium.set_script_timeout(PATIENCE)
     return chromium
+
+
+def about_noon() -> str:
+    """The name of a time zone in which no day ends soon: pages call the day of a message "Today"."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+}"  # they are named by what is added to the local time
 
 
 def sandbox() -> Sequence[str]:
