@@ -98,7 +98,7 @@ class Packing:
     publisher: str
     most_bytes: int
     beginning: bytes = field(init=False)
-    """That of all envelopes of this publisher, and of no other's."""
+    """The first bytes of all envelopes of this publisher; others' envelopes begin differently."""
 
     @beginning.default
     def _beginning(self) -> bytes:

@@ -46,7 +46,7 @@ class Credentials:
         return self.token
 
     def sign(self, nonce: str) -> bytes:
-        """What proves to a server, which has chosen ``nonce``, that the user has the key."""
+        """Signs the nonce that a server has chosen, which proves that the user has the key."""
         return b64encode(self.key.sign(nonce.encode()))
 
 

@@ -88,7 +88,7 @@ class Texts(Packed):
 
     @classmethod
     def packed(cls, values: Sequence[bytes]) -> "Texts":
-        """Of texts in UTF-8."""
+        """Packs texts that are encoded as UTF-8 already."""
         parts = [_header(len(values), 25)]
         for value in values:
             parts += (len(value).to_bytes(4, "big"), value)
