@@ -73,7 +73,7 @@ class Accounts:
     account: Key = field(factory=lambda: Key(ACCOUNT))
 
     def configuration(self) -> str:
-        """That of a server which lets in whoever the account has signed a token for."""
+        """Returns the configuration of a server that lets in everybody for whom the account has signed a token."""
         names = ("subs", "data", "payload", "imports", "exports", "conn", "leaf")
         limits = {**dict.fromkeys(names, -1), "wildcards": True}
         operator = self.operator.token(self.operator, "operator")
