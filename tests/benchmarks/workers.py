@@ -1,5 +1,5 @@
 """
-Compares one worker with two on the same machine, and measures what a bus adds to a delivery.
+Compares one worker with two on the same machine, and measures the latency of each bus.
 
     python -m tests.benchmarks.workers [--listeners 400] [--senders 4] [--rate 0] [--seconds 5] [--rounds 3] [--updates 1000]
     python -m tests.benchmarks.workers --share 0.25 [--seconds 5] [--rounds 3]
