@@ -11,7 +11,7 @@ has heard its last one; nobody is bound to a core. The load comes from one proce
 Python. On a machine of two cores what is comparable is what a delivery costs, and deliveries per second only say how much the
 load left.
 
-With ``--share`` the kernel gives each worker the same part of a core, and no more. If that is so little that the load and PostgreSQL
+With ``--share`` the kernel gives each worker the same part of a core. If that is so little that the load and PostgreSQL
 have what they want, two workers have twice what one has, as on a machine with cores of their own, and deliveries per second can be
 compared. Two loads are measured: many chats of ten, and one room. "of the shares" says which part of what they had the workers
 used; where it is far below 100 %, something else was the bound, and the ratio says nothing.
