@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, assert_never
 
 from attrs import define, evolve, field, frozen
@@ -48,6 +49,12 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
+APART: Final = 0.005
+"""
+Seconds between the beginnings of two batches. What is stored meanwhile goes out together: on a busy process each batch costs its
+publisher and every other process as much as several of its updates.
+"""
+
 TAKEN_AT_ONCE: Final = 250
 """Updates that are encoded in one go, which keeps the event loop for some four milliseconds."""
 
@@ -73,6 +80,8 @@ class Relay:
     _is_listened_to: Callable[[ChatId], bool] = field(init=False, default=lambda _: True)
     _waiting: deque[Update] = field(init=False, factory=deque)
     _is_filled: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _next_batch: float = field(init=False, default=0.0)
+    """When the next batch may begin, by the event loop's clock."""
     _packing: Packing = field(init=False)
     _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
 
@@ -110,15 +119,16 @@ class Relay:
         return not self._waiting
 
     async def filled(self, seconds: float) -> None:
-        """Waits until there is something to send, or for ``seconds``."""
+        """Waits until there is something to send, or for ``seconds``; and until the last batch is `APART` seconds ago."""
         self._is_filled.clear()
-        if self._waiting:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._is_filled.wait()
-        except TimeoutError:
-            pass
+        if not self._waiting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._is_filled.wait()
+        now = asyncio.get_running_loop().time()
+        if (rest := self._next_batch - now) > 0:
+            await asyncio.sleep(rest)
+        self._next_batch = now + max(rest, 0.0) + APART
 
     def take(self, chosen: Callable[[Update], str] = lambda _: "") -> dict[str, Batch]:
         """
@@ -176,6 +186,8 @@ class Relay:
 
     def hear(self, data: bytes) -> None:
         """Tells the listeners of this process what another one has published. What cannot be read is logged."""
+        if data.startswith(self._packing.beginning):  # its own
+            return
         try:
             envelope = read_envelope(data, self._is_wanted, self._is_listened_to)
         except Unreadable as why:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from attrs import frozen
+from attrs import field, frozen
 from cattrs.preconf.json import make_converter
 
 from application.ports.updates import (
@@ -97,6 +97,12 @@ class Packing:
 
     publisher: str
     most_bytes: int
+    beginning: bytes = field(init=False)
+    """The first bytes of all envelopes of this publisher; others' envelopes begin differently."""
+
+    @beginning.default
+    def _beginning(self) -> bytes:
+        return orjson.dumps({"v": VERSION, "from": self.publisher})[:-1] + b","
 
     def pack(self, epoch: str, updates: Iterable[bytes]) -> list[bytes]:
         """
@@ -120,8 +126,7 @@ class Packing:
         return self.most_bytes - len(self._head(epoch)) - 3
 
     def _head(self, epoch: str) -> bytes:
-        names = orjson.dumps({"v": VERSION, "from": self.publisher, "epoch": epoch})
-        return names[:-1] + b',"updates":['
+        return self.beginning + b'"epoch":' + orjson.dumps(epoch) + b',"updates":['
 
 
 def read_envelope(

@@ -41,6 +41,7 @@ from interfaces.http.addresses import Networks
 from interfaces.http.authentication import ASKING
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
+from interfaces.http.heads import read_handshake
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
@@ -361,11 +362,17 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.conn.their_state is h11.SEND_BODY:
             self._parse_body(data)
             return
+        is_begin = not self._tail
         head, rest = self._head(data)
         self._node.turns.spend(1 + len(head))
         if not head:
             return
         self._unread = rest + self._unread
+        if is_begin and (handshake := read_handshake(head)) is not None:
+            self.headers = [*handshake.headers]
+            if self._should_upgrade():
+                self._upgrade(b"GET", handshake.target)
+                return
         self.conn.receive_data(head)
         self.handle_events()
         # Chunks wait for a further turn, because a KiB of small ones takes a millisecond.
@@ -435,7 +442,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if (authority := _authority_of(event)) is not None:
             self.headers = [(n, v) for n, v in self.headers if n != b"host"] + [(b"host", authority)]
         if self._should_upgrade():
-            self._upgrade(event, target)
+            self._upgrade(event.method, target)
             return
         self._is_chunked = b"transfer-encoding" in names
         self._remaining = int(names.get(b"content-length", 0))
@@ -563,7 +570,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Log nothing: a server may ignore an upgrade to a protocol that it does not support (RFC 9110, 7.8)."""
 
-    def _upgrade(self, event: h11.Request, target: bytes) -> None:
+    def _upgrade(self, method: bytes, target: bytes) -> None:
         place, self._place = self._place, None
         if place is not None:
             self._node.places.waits_no_more(place, self)
@@ -580,9 +587,9 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self.transport.set_protocol(protocol)
         self.transport.resume_reading()
         if (take := getattr(protocol, "take_request", None)) is None or not take(
-            event.method, target, self.headers
+            method, target, self.headers
         ):
-            lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
+            lines = [b"%s %s HTTP/1.1" % (method, target), *(b"%s: %s" % each for each in self.headers)]
             protocol.data_received(b"\r\n".join([*lines, b"", b""]))
         if sent_ahead:
             protocol.data_received(sent_ahead)
