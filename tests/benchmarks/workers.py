@@ -57,7 +57,7 @@ class Load:
     """In all chats together."""
 
 
-SHARED: Final[Mapping[str, Load]] = {"chats of ten": Load(160, 10, 160), "one room": Load(1, 400, 16)}
+SHARED: Final[Mapping[str, Load]] = {"chats of ten": Load(160, 10, 160), "one room": Load(1, 400, 64)}
 """What is measured with shares: so many senders that each worker always has something to do."""
 
 

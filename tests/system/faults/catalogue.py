@@ -70,6 +70,8 @@ class Scene:
     lasts: float = 1.0
     """How long faults last, as a share of what they take in a long schedule."""
     lifted: float | None = None
+    settled: float | None = None
+    """When all those were back whom the pulses do not stand for; None if there are none. Healing takes that long at least."""
     may_end: list[Node] = field(factory=list)
     """Nodes that were ended on purpose, and not started again yet."""
 
@@ -233,6 +235,7 @@ async def reconnect_storm(scene: Scene) -> None:
             drifter.is_in = False  # though it may not know yet
         scene.lift()
         await asyncio.gather(_all_in(scene, crowd), _start(scene, node))
+        scene.settled = asyncio.get_running_loop().time()
     finally:
         for drifter in crowd:
             drifter.go()
