@@ -671,8 +671,8 @@ FAULTS: Final = (
     Fault(name="F23", title="connections are cut in the middle of a frame", inject=cut_anything),
     Fault(name="F24", title="a node may open no more files", inject=exhaust_descriptors, is_default=False),
     Fault(name="F26", title="others want the processors", inject=starve, is_default=False),
-    Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
     Fault(name="F28", title="the mail server is away or mute, or dies over a letter", inject=break_mail),
+    Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
     Fault(name="proxy", title="the proxy in front of a node is killed", inject=cut_off_proxy),
     Fault(name="lost commit", title="COMMIT or its answer is lost", inject=lose_commits),
     Fault(
