@@ -51,8 +51,8 @@ LONGEST_PAUSE: Final = 2.0
 
 APART: Final = 0.005
 """
-Seconds between the beginnings of two batches. What is stored meanwhile goes out together: on a busy process each batch costs its
-publisher and every other process as much as several of its updates.
+Seconds from the beginning of a batch of several updates to the next one. What is published meanwhile goes out together: each batch
+costs its publisher and every other process as much as several updates. After a single update nothing waits.
 """
 
 TAKEN_AT_ONCE: Final = 250
@@ -80,8 +80,10 @@ class Relay:
     _is_listened_to: Callable[[ChatId], bool] = field(init=False, default=lambda _: True)
     _waiting: deque[Update] = field(init=False, factory=deque)
     _is_filled: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _next_batch: float = field(init=False, default=0.0)
-    """When the next batch may begin, by the event loop's clock."""
+    _began: float = field(init=False, default=0.0)
+    """When the last batch began, by the event loop's clock."""
+    _had_several: bool = field(init=False, default=False)
+    """Whether the last batch had more than one update."""
     _packing: Packing = field(init=False)
     _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
 
@@ -119,16 +121,16 @@ class Relay:
         return not self._waiting
 
     async def filled(self, seconds: float) -> None:
-        """Waits until there is something to send, or for ``seconds``; and until the last batch is `APART` seconds ago."""
+        """Waits until there is something to send, or for ``seconds``; and until a batch of several is `APART` seconds ago."""
         self._is_filled.clear()
         if not self._waiting:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._is_filled.wait()
-        now = asyncio.get_running_loop().time()
-        if (rest := self._next_batch - now) > 0:
+        loop = asyncio.get_running_loop()
+        if self._had_several and (rest := self._began + APART - loop.time()) > 0:
             await asyncio.sleep(rest)
-        self._next_batch = now + max(rest, 0.0) + APART
+        self._began = loop.time()
 
     def take(self, chosen: Callable[[Update], str] = lambda _: "") -> dict[str, Batch]:
         """
@@ -136,7 +138,9 @@ class Relay:
         their order.
         """
         taken: dict[str, list[Update]] = {}
-        for _ in range(min(len(self._waiting), TAKEN_AT_ONCE)):
+        count = min(len(self._waiting), TAKEN_AT_ONCE)
+        self._had_several = count > 1
+        for _ in range(count):
             update = self._waiting.popleft()
             taken.setdefault(chosen(update), []).append(update)
         return {name: self._batch(updates) for name, updates in taken.items()}

@@ -35,7 +35,7 @@ import psutil
 from attrs import frozen
 
 from domain.ids import ChatId
-from tests.benchmarks.fan_out import Figures, Rival, Trial, median, seated
+from tests.benchmarks.fan_out import Figures, Rival, Seat, Trial, median, seated
 from tests.benchmarks.house import NO_LIMITS, Installation, database, quantile
 from tests.benchmarks.shares import CannotShare, Kernel
 from tests.benchmarks.tools import Tools, compiled
@@ -57,7 +57,7 @@ class Load:
     """In all chats together."""
 
 
-SHARED: Final[Mapping[str, Load]] = {"chats of ten": Load(160, 10, 160), "one room": Load(1, 400, 16)}
+SHARED: Final[Mapping[str, Load]] = {"chats of ten": Load(160, 10, 160), "one room": Load(1, 400, 64)}
 """What is measured with shares: so many senders that each worker always has something to do."""
 
 
@@ -82,9 +82,13 @@ def serving(built: Installation, workers: int) -> list[int]:
 
 
 def measured(
-    built: Installation, workers: int, tools: Tools | None, load: Load, rate: float, seconds: float
+    built: Installation,
+    workers: int,
+    tools: Tools | None,
+    seats: Sequence[Seat],
+    senders: int,
+    options: argparse.Namespace,
 ) -> Figures:
-    seats, _ = run(seated(built, load.chats, load.listeners))
     with built.postgres.connect(f"messenger{workers}") as connection:
 
         def stored() -> int:
@@ -93,7 +97,7 @@ def measured(
             return int(row[0])
 
         rival = Rival(name=str(workers), port=built.server.port, pid=built.pid, stored=stored)
-        trial = Trial(built, seats, load.senders, rate, seconds)
+        trial = Trial(built, seats, senders, options.rate, options.seconds)
         return trial.by_wsload(tools, rival) if tools else run(trial.by_python(rival))
 
 
@@ -163,6 +167,11 @@ def main() -> int:
         if options.share is None:
             show_buses(postgres, options.updates)
         built = {each: stack.enter_context(installed(postgres, each)) for each in WORKERS}
+        seats = {
+            (name, workers): run(seated(each, load.chats, load.listeners))[0]
+            for name, load in loads.items()
+            for workers, each in built.items()
+        }
         if options.share is not None:
             pids = [pid for workers, each in built.items() for pid in serving(each, workers)]
             try:
@@ -176,7 +185,9 @@ def main() -> int:
         for _ in range(options.rounds):
             for name, load in loads.items():
                 for workers in WORKERS:
-                    figures = measured(built[workers], workers, tools, load, options.rate, options.seconds)
+                    figures = measured(
+                        built[workers], workers, tools, seats[name, workers], load.senders, options
+                    )
                     rounds[name][workers].append(figures)
     for name, load in loads.items():
         show(name, load, rounds[name], options.share)

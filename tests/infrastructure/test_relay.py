@@ -54,20 +54,31 @@ def test_messages_become_one_hint_for_each_chat() -> None:
     assert sent(full) == [moved(1)]
 
 
-async def test_batches_are_apart_and_what_is_published_meanwhile_goes_out_together() -> None:
+async def test_behind_a_batch_of_several_the_next_one_waits_for_more() -> None:
     relay = Relay(publisher="one", most_bytes=10_000)
     relay.see("epoch")
     began = asyncio.get_running_loop().time()
-    relay.publish([moved(1)])
+    relay.publish([moved(1), moved(2)])
     await relay.filled(60.0)
-    assert sent(relay) == [moved(1)]
-    relay.publish([moved(2)])
+    assert sent(relay) == [moved(1), moved(2)]
+    relay.publish([moved(3)])
     waiting = asyncio.create_task(relay.filled(60.0))
     await asyncio.sleep(0)
-    relay.publish([moved(3)])
+    relay.publish([moved(4)])
     await waiting
     assert asyncio.get_running_loop().time() - began >= APART
-    assert sent(relay) == [moved(2), moved(3)]
+    assert sent(relay) == [moved(3), moved(4)]
+
+
+async def test_behind_a_single_update_nothing_waits() -> None:
+    relay = Relay(publisher="one", most_bytes=10_000)
+    relay.see("epoch")
+    for number in (1, 2):
+        relay.publish([moved(number)])
+        waiting = asyncio.create_task(relay.filled(60.0))
+        await asyncio.sleep(0)
+        assert waiting.done()
+        assert sent(relay) == [moved(number)]
 
 
 async def test_what_it_has_sent_itself_is_not_told_again() -> None:
