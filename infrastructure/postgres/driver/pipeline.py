@@ -53,7 +53,7 @@ class Refused(Exception):
 
 @frozen(eq=False)
 class Found:
-    """What answers a statement. Its rows are decoded when they are asked for."""
+    """The answer to a statement. Its rows are decoded when they are asked for."""
 
     _load: Callable[[int, int], Rows]
     count: int
