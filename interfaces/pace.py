@@ -34,7 +34,8 @@ ACCOUNT_WAITS: Final = (
     "An account asks too much at once: its requests wait (API_REQUESTS_PER_ACCOUNT_AND_SECOND)"
 )
 NETWORK_WAITS: Final = (
-    "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND)"
+    "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND). "
+    "If it is a proxy, name it in API_TRUSTED_PROXIES: all people behind a proxy that is not named there count as one network"
 )
 
 
