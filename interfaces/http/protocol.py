@@ -112,6 +112,7 @@ class Moment(Enum):
 
 
 class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
+    flow: "Flow"
     _node: Node
     _place: Place | None = None
     _unread: bytes = b""
@@ -143,6 +144,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     """Bytes of the answer that are written when the client has read more."""
     _stop_answering: Callable[[], None] | None = None
     """Ends an answer that would otherwise go on, because the server stops."""
+    _serving = 0
+    """The number of requests from which the application has not returned: the last one, and the one before it for a moment."""
+    _is_over = False
+    """Whether the connection is lost, or has become a WebSocket."""
     _is_parting = False
     """Whether the server stops: the current request is the last one."""
 
@@ -178,6 +183,26 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self._place is not None:
             self._place.leave()
         super().connection_lost(exc)
+        self._is_over = True
+        self._let_go()
+
+    def _served(self, _: object) -> None:
+        """Note that the application has returned from a request."""
+        self._serving -= 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """
+        Drop the references by which a connection that is over refers to itself. Otherwise its memory would be freed by a full
+        collection of garbage only, and after thousands of connections would not be returned to the system.
+        """
+        if self._serving or not self._is_over:
+            return
+        self._reading.let_go()
+        self._writing.let_go()
+        self.flow.let_go()
+        self.cycle = cast(Any, None)
+        self.scope = cast(Any, {})
 
     def _forget(self) -> None:
         """Give back everything that the connection holds except its place, and stop waiting on its client."""
@@ -494,6 +519,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._served)
+        self._serving += 1
         self.tasks.add(task)
 
     def _must_be_last(self) -> bool:
@@ -593,6 +620,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             protocol.data_received(b"\r\n".join([*lines, b"", b""]))
         if sent_ahead:
             protocol.data_received(sent_ahead)
+        self._is_over = True
+        self._let_go()
 
     # Writing
 
@@ -856,6 +885,10 @@ class Flow(FlowControl):
         super().__init__(transport)
         self._changed = changed
 
+    def let_go(self) -> None:
+        """Report nothing from now on."""
+        self._changed = lambda: None
+
     def pause_reading(self) -> None:
         if not self.read_paused:
             self.read_paused = True
@@ -872,7 +905,7 @@ class Deadline:
     """One timer for successive deadlines: moving the deadline later needs no new timer."""
 
     _loop: asyncio.AbstractEventLoop
-    _late: Callable[[], None]
+    _late: Callable[[], None] | None
     is_over: bool = False
     """True once the deadline has passed, until it is set again or cleared."""
     _at: float | None = None
@@ -880,6 +913,8 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         self.is_over = False
+        if self._late is None:
+            return
         self._at = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._at:
             if self._timer is not None:
@@ -890,6 +925,11 @@ class Deadline:
         self.is_over = False
         self._at = None
 
+    def let_go(self) -> None:
+        """Close it for good: it may be set again, and never fires."""
+        self.close()
+        self._late = None
+
     def close(self) -> None:
         self.clear()
         if self._timer is not None:
@@ -898,7 +938,7 @@ class Deadline:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._at is None:
+        if self._at is None or self._late is None:
             return
         if self._loop.time() < self._at:
             self._timer = self._loop.call_at(self._at, self._fire)

@@ -1,14 +1,16 @@
 """Our uvicorn HTTP class over real sockets: requests as RFC 9112 has them, and what one client may cost the others."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
+from weakref import WeakSet
 
 import pytest
 from attrs import define, field
@@ -723,6 +725,44 @@ class TestPlaces:
             return node.places.most, node.places.most_of_network
 
         assert asyncio.run(made()) == (896, 672)
+
+
+@pytest.fixture
+def without_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        GET[:-4],
+        GET * 3,
+        post("/echo", "Content-Length: 100000", body=b"x" * 50_000),
+        post("/livez", "Transfer-Encoding: chunked", body=b"nonsense"),
+    ],
+)
+async def test_a_connection_that_is_over_is_freed_without_a_collection(
+    monkeypatch: pytest.MonkeyPatch, without_collections: None, sent: bytes
+) -> None:
+    there = WeakSet[HttpConnection]()
+    connection_made = HttpConnection.connection_made
+
+    def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
+        there.add(self)
+        connection_made(self, transport)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", noted)
+    async with serving() as site:
+        line = await site.line()
+        line.send(sent)
+        await until(lambda: len(there) == 1)
+        await asyncio.sleep(0.05)
+        line.writer.transport.abort()
+        await until(lambda: not there)
 
 
 class Takes(Pace):
