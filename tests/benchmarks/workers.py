@@ -35,13 +35,14 @@ import psutil
 from attrs import frozen
 
 from domain.ids import ChatId
-from tests.benchmarks.fan_out import Figures, Rival, Seat, Trial, median, seated
+from tests.benchmarks.fan_out import Figures, Rival, Seat, Trial, median
 from tests.benchmarks.house import NO_LIMITS, Installation, database, quantile
 from tests.benchmarks.shares import CannotShare, Kernel
 from tests.benchmarks.tools import Tools, compiled
 from tests.benchmarks.wire import run
 from tests.contracts.buses import Medium, Notified, OverNats, change, processes
 from tests.nats import NatsServer
+from tests.system.client import Visit
 from tests.system.postgres import Postgres
 from tests.system.server import Server
 
@@ -79,6 +80,17 @@ def serving(built: Installation, workers: int) -> list[int]:
     """The processes that serve: the only one, or the children of one that serves nobody."""
     parent = psutil.Process(built.pid)
     return [built.pid] if workers == 1 else [child.pid for child in parent.children()]
+
+
+async def seated(built: Installation, loads: Mapping[str, Load]) -> dict[str, list[Seat]]:
+    """Makes the chats of each load, and returns who will listen where."""
+    async with Visit(built.server.url, built.server.ws_url) as visit:
+        people = [await visit.user(number) for number in (1, 2, 3)]
+        found = {}
+        for name, load in loads.items():
+            ids = [await people[0].create_chat(f"{name} {n}", *people[1:]) for n in range(load.chats)]
+            found[name] = [Seat(id, people[n % 3].token) for id in ids for n in range(load.listeners)]
+    return found
 
 
 def measured(
@@ -167,11 +179,7 @@ def main() -> int:
         if options.share is None:
             show_buses(postgres, options.updates)
         built = {each: stack.enter_context(installed(postgres, each)) for each in WORKERS}
-        seats = {
-            (name, workers): run(seated(each, load.chats, load.listeners))[0]
-            for name, load in loads.items()
-            for workers, each in built.items()
-        }
+        seats = {workers: run(seated(each, loads)) for workers, each in built.items()}
         if options.share is not None:
             pids = [pid for workers, each in built.items() for pid in serving(each, workers)]
             try:
@@ -186,7 +194,7 @@ def main() -> int:
             for name, load in loads.items():
                 for workers in WORKERS:
                     figures = measured(
-                        built[workers], workers, tools, seats[name, workers], load.senders, options
+                        built[workers], workers, tools, seats[workers][name], load.senders, options
                     )
                     rounds[name][workers].append(figures)
     for name, load in loads.items():
