@@ -401,7 +401,7 @@ class TestWhereTheyWere:
         assert texts == ["missed", "said meanwhile", "live"]
 
     async def test_word_of_joining_that_comes_during_the_read(self) -> None:
-        """Of a chat that the client knows it changes nothing; a new chat is told, though no look finds it again."""
+        """The client is told a new chat, which no look finds again, and is not told a chat that it knows."""
         async with opened(interval=3600) as house:
             ann, bob = await two(house)
             known = await chat_of(house, ann, bob)
