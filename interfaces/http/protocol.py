@@ -38,7 +38,7 @@ from uvicorn.server import ServerState
 
 from application.errors import OutcomeUnknown, Overloaded
 from interfaces.http.addresses import Networks
-from interfaces.http.authentication import ASKING
+from interfaces.http.authentication import ASKING, WEIGHT
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
 from interfaces.http.heads import read_handshake
@@ -346,6 +346,13 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._flow_changed()
         return True
 
+    def _weigh(self) -> None:
+        """Settles what the request counts for its network, now that its answer begins."""
+        self._give_moment_back()
+        weight: int = cast(Any, self.scope).get(WEIGHT, 1)
+        if self._moment is Moment.HELD:
+            self._node.moments.pace.charge_as(self._network, weight)
+
     def _give_moment_back(self) -> None:
         """Gives back the moment of a request whose sender is signed in."""
         if self._moment is Moment.HELD and ASKING in self.scope:
@@ -511,7 +518,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
-            begins=self._give_moment_back,
+            begins=self._weigh,
             is_last=self._must_be_last,
             give_up=self.give_up,
             wait=self._answer_waits,

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from sqlalchemy import create_engine
 from typing_extensions import override
 
 from application.actor import Actor
@@ -22,11 +21,10 @@ from domain.chat_errors import NotAMember
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 from infrastructure.postgres.replica import REPLAYED, RESTS, Replica
-from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PostgresViews
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.storages import postgres_storage
-from tests.system.postgres import Postgres, binaries, unprivileged
+from tests.system.postgres import DATABASE, Postgres, binaries, unprivileged
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "docs" / "deploy" / "postgres"
 
@@ -91,19 +89,14 @@ def carried_out(script: str, data: Path, *words: str) -> str:
 
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    primary = Postgres(tmp_path / "primary")
+    primary = Postgres(tmp_path / "primary", lived_in=True)
     standby = Postgres(tmp_path / "standby", {"hot_standby": "on"})
     with primary.running():
-        url = primary.create("messenger")
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
         standby.folder.mkdir()
         where = ["--host", "127.0.0.1", "--port", str(primary.port), "--username", "postgres", "--no-sync"]
         assert carried_out("follow.sh", standby.data, *where) == "followed\n"
         with standby.running():
-            yield Pair(primary, standby, url)
+            yield Pair(primary, standby, primary.url(DATABASE))
 
 
 @define(eq=False)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
+from urllib.parse import urlencode
 from weakref import WeakSet
 
 import pytest
@@ -24,8 +25,9 @@ from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
-from interfaces.pace import BYTES, NETWORK_WAITS, Moments, Pace
+from interfaces.pace import BYTES, NETWORK_WAITS, REFUSED_SIGN_IN, Moments, Pace
 from interfaces.throttled import ThrottledWarning
+from tests.interfaces.http.conftest import PASSWORD
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"
@@ -813,6 +815,19 @@ class TestPace:
                 await line.answer()
             await until(lambda: len(pace.networks) >= moments)
             assert pace.networks == ["127.0.0.1"] * moments
+
+    @pytest.mark.parametrize(("password", "requests"), [(PASSWORD, 1), ("wrong", REFUSED_SIGN_IN)])
+    @pytest.mark.parametrize("form", ["json", "x-www-form-urlencoded"])
+    async def test_a_refused_sign_in_counts_as_many(self, form: str, password: str, requests: int) -> None:
+        path = "/accounts/sign-in/" if form == "json" else "/accounts/sign-in/swagger/"
+        fields = {"email": "one@example.com", "password": password}
+        body = json.dumps(fields) if form == "json" else urlencode(fields)
+        async with self.paced(10) as (site, pace):
+            await site.app.state.world.person("one@example.com")
+            headers = [f"Content-Type: application/{form}", f"Content-Length: {len(body.encode())}"]
+            answer = await site.ask(post(path, *headers, body=body.encode()))
+            assert answer.status == (200 if password == PASSWORD else 401)
+            assert pace.take("127.0.0.1") == pytest.approx(requests / 10)
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
         async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):
