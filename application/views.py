@@ -14,6 +14,7 @@ from domain.message import Body, Message, Nonce
 from domain.profile import Profile
 from domain.role import Role
 from domain.scope import Scope
+from domain.session import Lifetimes
 
 
 @frozen(kw_only=True)
@@ -54,9 +55,14 @@ class LiveSession:
     access_id: str
     expires_at: datetime
     """When the refresh token expires, or the access token of a program."""
+    created_at: datetime
     last_used_at: datetime
     scopes: frozenset[Scope] | None
     """The permissions of a program beside reading. None stands for a device of the owner."""
+
+    def last_moment(self, lifetimes: Lifetimes) -> datetime | None:
+        """Returns when the session ends however often it is refreshed, or None if there is no such time."""
+        return lifetimes.last_moment(self.created_at) if self.scopes is None else self.expires_at
 
 
 @frozen(kw_only=True)

@@ -23,6 +23,7 @@ from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
+from infrastructure.nats.credentials import Credentials, UnusableCredentials
 from infrastructure.nats.updates import NatsServers, NatsUpdates
 from infrastructure.oidc.providers import OidcProviders
 from infrastructure.passkeys.none import NoDevices
@@ -116,6 +117,7 @@ def make_bus(settings: Settings, url: str, ids: Ids) -> Bus:
                 user=bus.nats_user,
                 password=bus.nats_password,
                 token=bus.nats_token,
+                credentials=_usable(bus.nats_credentials),
                 tls=_tls(bus.nats_ca, bus.nats_certificate, bus.nats_key),
             )
             return NatsUpdates(servers=servers, publisher=ids.token_id(), subject=bus.nats_subject)
@@ -130,6 +132,19 @@ def make_limiter(settings: Settings, bus: Bus, ids: Ids) -> Limiter:
     shared = SharingLimiter(alone, bus.publish, ids.token_id())
     bus.subscribe(shared.hear)
     return shared
+
+
+def _usable(credentials: Path | None) -> Path | None:
+    """
+    Raises:
+        CannotStart: They cannot be used.
+    """
+    try:
+        if credentials is not None:
+            Credentials.read(credentials)
+    except (UnusableCredentials, OSError) as error:
+        raise CannotStart(f"NATS_CREDENTIALS_FILE cannot be used: {error}") from error
+    return credentials
 
 
 def _tls(authorities: Path | None, certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:

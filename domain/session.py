@@ -112,12 +112,16 @@ class Lifetimes:
         """
         return token_id == newest or not self.one_access_token
 
+    def last_moment(self, since: datetime) -> datetime | None:
+        """Returns when a session that was opened at ``since`` ends however often it is refreshed, or None if it need not end."""
+        return None if self.longest is None else since.replace(microsecond=0) + self.longest
+
     def pair(self, *, access_id: str, refresh_id: str, at: datetime, since: datetime | None = None) -> Pair:
         """Returns the tokens of a session that was opened at ``since``, or is opened now. None is good for longer than it."""
         issued_at = at.replace(microsecond=0)
         access, refresh = self.access, self.refresh
-        if self.longest is not None:
-            left = (since or at).replace(microsecond=0) + self.longest - issued_at
+        if (last := self.last_moment(since or at)) is not None:
+            left = last - issued_at
             access, refresh = min(access, left), min(refresh, left)
         return Pair(
             access_id=access_id,

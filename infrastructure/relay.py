@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final, assert_never
 
 from attrs import define, evolve, field, frozen
@@ -48,6 +49,12 @@ FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 2.0
 """Seconds between two attempts to connect. Pauses double from the first to the longest."""
 
+APART: Final = 0.005
+"""
+Seconds from the beginning of a batch of several updates to the next one. What is published meanwhile goes out together: each batch
+costs its publisher and every other process as much as several updates. After a single update nothing waits.
+"""
+
 TAKEN_AT_ONCE: Final = 250
 """Updates that are encoded in one go, which keeps the event loop for some four milliseconds."""
 
@@ -73,6 +80,10 @@ class Relay:
     _is_listened_to: Callable[[ChatId], bool] = field(init=False, default=lambda _: True)
     _waiting: deque[Update] = field(init=False, factory=deque)
     _is_filled: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _began: float = field(init=False, default=0.0)
+    """When the last batch began, by the event loop's clock."""
+    _had_several: bool = field(init=False, default=False)
+    """Whether the last batch had more than one update."""
     _packing: Packing = field(init=False)
     _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
 
@@ -110,15 +121,16 @@ class Relay:
         return not self._waiting
 
     async def filled(self, seconds: float) -> None:
-        """Waits until there is something to send, or for ``seconds``."""
+        """Waits until there is something to send, or for ``seconds``; and until a batch of several is `APART` seconds ago."""
         self._is_filled.clear()
-        if self._waiting:
-            return
-        try:
-            async with asyncio.timeout(seconds):
-                await self._is_filled.wait()
-        except TimeoutError:
-            pass
+        if not self._waiting:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._is_filled.wait()
+        loop = asyncio.get_running_loop()
+        if self._had_several and (rest := self._began + APART - loop.time()) > 0:
+            await asyncio.sleep(rest)
+        self._began = loop.time()
 
     def take(self, chosen: Callable[[Update], str] = lambda _: "") -> dict[str, Batch]:
         """
@@ -126,7 +138,9 @@ class Relay:
         their order.
         """
         taken: dict[str, list[Update]] = {}
-        for _ in range(min(len(self._waiting), TAKEN_AT_ONCE)):
+        count = min(len(self._waiting), TAKEN_AT_ONCE)
+        self._had_several = count > 1
+        for _ in range(count):
             update = self._waiting.popleft()
             taken.setdefault(chosen(update), []).append(update)
         return {name: self._batch(updates) for name, updates in taken.items()}
@@ -176,6 +190,8 @@ class Relay:
 
     def hear(self, data: bytes) -> None:
         """Tells the listeners of this process what another one has published. What cannot be read is logged."""
+        if data.startswith(self._packing.beginning):  # its own
+            return
         try:
             envelope = read_envelope(data, self._is_wanted, self._is_listened_to)
         except Unreadable as why:

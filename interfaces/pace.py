@@ -24,6 +24,12 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 10
 """A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
+REFUSED_SIGN_IN: Final = 10
+"""
+A sign-in with a password that is refused counts as this many requests of its network, because it costs as much: a password is
+hashed, and several statements look up the account and count what was tried.
+"""
+
 Asking = AccountId | SessionId | str
 """
 The id by which requests wait for each other: that of their account, or of the session for requests about the account
@@ -34,7 +40,8 @@ ACCOUNT_WAITS: Final = (
     "An account asks too much at once: its requests wait (API_REQUESTS_PER_ACCOUNT_AND_SECOND)"
 )
 NETWORK_WAITS: Final = (
-    "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND)"
+    "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND). "
+    "If it is a proxy, name it in API_TRUSTED_PROXIES: all people behind a proxy that is not named there count as one network"
 )
 
 
@@ -90,8 +97,12 @@ class Pace:
 
     def charge_change(self, asking: Asking) -> None:
         """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
-        if self.per_second:
-            self._add(asking, (CHANGE - 1) / self.per_second, self._now())
+        self.charge_as(asking, CHANGE)
+
+    def charge_as(self, asking: Asking, requests: int) -> None:
+        """Counts a request, for which `take` was called before, as so many."""
+        if self.per_second and requests > 1:
+            self._add(asking, (requests - 1) / self.per_second, self._now())
 
     def give_back(self, asking: Asking) -> None:
         """Returns a moment that was taken, for later requests."""

@@ -49,20 +49,25 @@ def lived_in() -> Path:
         server = EmbeddedPostgres(var_dir=var, options=UNFLUSHED)
         url = server.start()
         try:
-            for words in (("db", "migrate"), ("db", "fill")):
-                output = str(var / "output")
-                filling = forked.start(
-                    words,
-                    folder=var,
-                    environment={"PATH": os.environ["PATH"], "ENVIRONMENT": "LOCAL", "DATABASE_URL": url},
-                    stdout=output,
-                    stderr=output,
-                )
-                assert filling.wait(HANGS) == 0, Path(output).read_text()
+            fill(url, var)
         finally:
             server.stop()
 
     return made_once("lived-in", make) / "postgres"
+
+
+def fill(url: str, folder: Path) -> None:
+    """Gives a database its tables and the LOCAL people, as the first start of a messenger does."""
+    for words in (("db", "migrate"), ("db", "fill")):
+        output = str(folder / "output")
+        filling = forked.start(
+            words,
+            folder=folder,
+            environment={"PATH": os.environ["PATH"], "ENVIRONMENT": "LOCAL", "DATABASE_URL": url},
+            stdout=output,
+            stderr=output,
+        )
+        assert filling.wait(HANGS) == 0, Path(output).read_text()
 
 
 @cache

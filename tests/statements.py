@@ -19,6 +19,7 @@ def counted() -> Iterator[Count]:
     """Counts what is read from now on until the end of the block."""
     count = Count()
     rows: dict[Any, Any] = {kind: vars(kind)["rows"] for kind in (ReadPool, ReadTransaction)}
+    exchange: Any = ReadPool.exchange
 
     def counting(rows: Any) -> Any:
         async def read(self: Any, *given: Any, **named: Any) -> Any:
@@ -27,10 +28,17 @@ def counted() -> Iterator[Count]:
 
         return read
 
+    def exchanging(self: Any, *statements: Any, **named: Any) -> Any:
+        count.statements += len(statements)
+        return exchange(self, *statements, **named)
+
     for kind, original in rows.items():
         kind.rows = counting(original)
+    pool: Any = ReadPool
+    pool.exchange = exchanging
     try:
         yield count
     finally:
         for kind, original in rows.items():
             kind.rows = original
+        pool.exchange = exchange

@@ -204,6 +204,7 @@ updates: st.SearchStrategy[Update] = st.one_of(
         profile_ids=some_profiles,
         change=st.sampled_from(Attendance),
         at=moments,
+        again=st.booleans(),
     ),
     st.builds(WhoIsThere, node=texts),
     st.builds(

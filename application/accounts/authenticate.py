@@ -59,7 +59,7 @@ class AuthenticateHandler:
             raise NotAuthenticated("token_expired")
         if now - session.last_used_at >= NOTED_AFTER:
             await self.note_use(token.account_id, token.session_id, at=now)
-        return _actor(token, session, network)
+        return self._actor(token, session, network)
 
     def read(self, command: Authenticate) -> SessionToken:
         """
@@ -78,18 +78,18 @@ class AuthenticateHandler:
             raise NotAuthenticated("token_invalid")
         if not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
             raise NotAuthenticated("token_invalid")
-        return _actor(token, session, network)
+        return self._actor(token, session, network)
 
-
-def _actor(token: SessionToken | PresentedToken, session: LiveSession, network: str) -> Actor:
-    return Actor(
-        account_id=token.account_id,
-        session_id=token.session_id,
-        email=session.email,
-        profile=session.profile,
-        scopes=session.scopes,
-        network=network,
-    )
+    def _actor(self, token: SessionToken | PresentedToken, session: LiveSession, network: str) -> Actor:
+        return Actor(
+            account_id=token.account_id,
+            session_id=token.session_id,
+            email=session.email,
+            profile=session.profile,
+            scopes=session.scopes,
+            network=network,
+            last_moment=session.last_moment(self.lifetimes),
+        )
 
 
 @frozen(kw_only=True)

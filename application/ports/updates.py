@@ -94,6 +94,8 @@ class AttendingThere:
     profile_ids: Sequence[ProfileId]
     change: Attendance
     at: datetime
+    again: bool = False
+    """Whether the node repeats who has the chat open there. They may have opened it long ago."""
 
 
 @frozen(kw_only=True)

@@ -232,6 +232,9 @@ class Bus:
     nats_user: str | None = _setting("NATS_USER", read.text, None)
     nats_password: str | None = _setting("NATS_PASSWORD", str, None, secret=True)
     nats_token: str | None = _setting("NATS_TOKEN", str, None, secret=True)
+    nats_credentials: Path | None = _setting("NATS_CREDENTIALS_FILE", read.file, None)
+    """A token and the seed of a key, as `nsc` writes them for a user. It is read again for each connection."""
+
     nats_ca: Path | None = _setting("NATS_CA_FILE", read.file, None)
     """The certificates of authorities that sign those of the servers, in PEM. If it is not set, those of the system."""
 

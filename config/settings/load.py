@@ -248,6 +248,12 @@ class Loader:
             self.faults.append("NATS_SERVERS is not set: expected beside BUS=nats")
         for one, other in (("NATS_USER", "NATS_PASSWORD"), ("NATS_CERT_FILE", "NATS_KEY_FILE")):
             self._expect_both(one, other)
+        if bus.nats_credentials is not None:
+            for other in ("NATS_USER", "NATS_TOKEN"):
+                if other in self.values:
+                    self.faults.append(
+                        f"NATS_CREDENTIALS_FILE and {other} are both set: expected one of them"
+                    )
         return bus
 
     def _mail(self, environment: Environment) -> Mail:

@@ -6,6 +6,7 @@ Passwords that are refused because attackers try them first, in lower case and l
 words, in English and in Russian, with the endings that rules about characters make them add.
 """
 
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ LISTS: Final = tuple(
 )
 
 
+@cache
 def common_passwords() -> frozenset[str]:
     lines = [line for path in LISTS for line in path.read_text(encoding="utf-8").splitlines()]
     return frozenset(line for line in lines if line not in {"", "#"} and not line.startswith("# "))

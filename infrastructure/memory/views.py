@@ -60,6 +60,7 @@ class MemoryViews:
             email=account.email.text,
             access_id=session.pair.access_id,
             expires_at=session.pair.refresh_expires_at,
+            created_at=session.created_at,
             last_used_at=session.last_used_at,
             scopes=session.grant.scopes if session.grant else None,
         )

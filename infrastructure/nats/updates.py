@@ -12,6 +12,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Final
 from zlib import crc32
 
@@ -23,6 +24,7 @@ from nats.errors import Error
 from application.ports.updates import LimitUsed, PresenceUpdate, Update
 from domain.events import SessionEnded
 from domain.ids import ChatId
+from infrastructure.nats.credentials import Credentials, UnusableCredentials
 from infrastructure.relay import Relay, again_and_again
 
 log: Final = logging.getLogger(__name__)
@@ -45,12 +47,17 @@ class NatsServers:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    credentials: Path | None = None
+    """The credentials file of a user of NATS. It is read for each connection, so that it may be renewed."""
     tls: ssl.SSLContext | None = None
     """None if the addresses say what is needed."""
 
 
 class Lost(Exception):
     """The connection to NATS has ended."""
+
+
+FAILURES: Final = (Error, OSError, Lost, UnusableCredentials)
 
 
 @define(eq=False, kw_only=True)
@@ -84,7 +91,7 @@ class NatsUpdates:
         self._relay.see(epoch)
 
     async def run(self) -> None:
-        carrying = asyncio.create_task(again_and_again(self._carry, (Error, OSError, Lost), self._relay))
+        carrying = asyncio.create_task(again_and_again(self._carry, FAILURES, self._relay))
         try:
             await asyncio.wait([carrying])
             carrying.result()
@@ -116,12 +123,15 @@ class NatsUpdates:
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Client]:
         client, servers = Client(), self._servers
+        shown = Credentials.read(servers.credentials) if servers.credentials else None
         try:
             await client.connect(
                 servers=list(servers.addresses),
                 user=servers.user,
                 password=servers.password,
                 token=servers.token,
+                user_jwt_cb=shown.tell_token if shown else None,
+                signature_cb=shown.sign if shown else None,
                 tls=servers.tls,
                 name="messenger",
                 no_echo=True,

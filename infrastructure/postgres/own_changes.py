@@ -7,10 +7,9 @@ is new is no condition of these lookups: with misleading statistics they would u
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from attrs import field, frozen
-from psycopg.rows import tuple_row
 
 from application.ports.changes import Cursor
 from application.ports.own_changes import PERSONAL_MOST, Lost, Missed, Standing
@@ -18,22 +17,23 @@ from domain.events import PersonalEvent
 from domain.ids import ChatId, Position, ProfileId, Seq
 from domain.reading import unread_count
 from infrastructure.postgres.changes import ORIGIN, Origin
-from infrastructure.postgres.driver.arrays import Bigints, Uuids
-from infrastructure.postgres.driver.reads import SHARED, Prepared, ReadPool, ReadTransaction, prepared
+from infrastructure.postgres.driver.arrays import Bigint, Bigints, Packed, Uuids
+from infrastructure.postgres.driver.reads import Prepared, ReadPool, prepared, sliced
 from infrastructure.postgres.driver.together import HEAVIEST, Together
 from infrastructure.postgres.places import Place
 from infrastructure.stored_events import personal_event
 
 HERE: Final = prepared(ORIGIN)
+COLUMNS_OF_HERE: Final = tuple(ORIGIN.selected_columns.keys())
 
 FEW_PERSONAL: Final = 16
-"""Entries of one reader's own log that a shared read returns. Who has more is read alone, from the same snapshot."""
+"""Entries of one reader's own log that a shared read returns. Who has more is read once more, alone."""
 
 FEW_MISSED: Final = 16
 """The newest entries of a chat's log among which the first missed one is counted rather than searched."""
 
-Asked = tuple[ProfileId, Cursor, int]
-"""A question of `since`: the profile, its cursor, and the first transaction that is new for it (`Place.next_tx`)."""
+Asked = tuple[ProfileId, Cursor, Place]
+"""A question of `since`: the profile, its cursor, and the place in the cursor."""
 
 CHATS_COUNTED: Final = Prepared(
     """
@@ -70,14 +70,14 @@ STANDINGS: Final = Prepared(
     """
     SELECT wanted.number, own.chat_id, head.last_seq, head.last_position, head.member_count,
         reading.mark, reading.less, coalesce(others.mark, 0) AS others_mark,
-        reading.tx >= wanted.next_tx OR reading.tx = ANY (%(running)s::bigint[])
-            OR coalesce(others.tx >= wanted.next_tx OR others.tx = ANY (%(running)s::bigint[]), false)
+        reading.tx >= wanted.next_tx OR reading.tx = ANY (wanted.running)
+            OR coalesce(others.tx >= wanted.next_tx OR others.tx = ANY (wanted.running), false)
             AS is_read,
-        CASE WHEN head.tx >= wanted.next_tx OR head.tx = ANY (%(running)s::bigint[]) THEN coalesce((
+        CASE WHEN head.tx >= wanted.next_tx OR head.tx = ANY (wanted.running) THEN coalesce((
             SELECT CASE WHEN count(*) < %(few)s::bigint THEN head.last_position + 1 - count(*) END
             FROM chat_log AS newest
             WHERE newest.chat_id = own.chat_id AND newest.position > head.last_position - %(few)s::bigint
-                AND (newest.tx >= wanted.next_tx OR newest.tx = ANY (%(running)s::bigint[]))
+                AND (newest.tx >= wanted.next_tx OR newest.tx = ANY (wanted.running))
         ), (
             WITH RECURSIVE search (low, high) AS (
                 SELECT 0::bigint, head.last_position
@@ -87,7 +87,7 @@ STANDINGS: Final = Prepared(
                 FROM search,
                      LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
                      LATERAL (SELECT coalesce((
-                         SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (%(running)s::bigint[])
+                         SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (wanted.running)
                          FROM chat_log AS middle
                          WHERE middle.chat_id = own.chat_id AND middle.position = half.position
                          LIMIT 1
@@ -96,8 +96,12 @@ STANDINGS: Final = Prepared(
             )
             SELECT 1 + min(search.high) FROM search
         )) END AS first_missed
-    FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[])
-        WITH ORDINALITY AS wanted (reader_id, next_tx, number)
+    FROM (
+        SELECT each.reader_id, each.next_tx, each.number, (%(running)s::bigint[])[each.first:each.last] AS running
+        FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+            WITH ORDINALITY AS each (reader_id, next_tx, first, last, number)
+        OFFSET 0
+    ) AS wanted
     CROSS JOIN LATERAL (
         SELECT each.chat_id, each.profile_id
         FROM profile_chat AS each WHERE each.profile_id = wanted.reader_id AND each.left_at IS NULL
@@ -122,7 +126,6 @@ STANDINGS: Final = Prepared(
     ORDER BY wanted.number, own.chat_id
     """,
     {"few": FEW_MISSED},
-    tuple_row,
 )
 """
 The chats of several readers, each with its first position after the reader's place. If it is one of the last few it is found by
@@ -132,8 +135,12 @@ counting them, which costs a fifth of the search.
 PERSONAL: Final = Prepared(
     """
     SELECT wanted.number, entry.kind, entry.payload, entry.chat_id
-    FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[])
-        WITH ORDINALITY AS wanted (reader_id, next_tx, number)
+    FROM (
+        SELECT each.reader_id, each.next_tx, each.number, (%(running)s::bigint[])[each.first:each.last] AS running
+        FROM unnest(%(readers)s::uuid[], %(next_txs)s::bigint[], %(firsts)s::bigint[], %(lasts)s::bigint[])
+            WITH ORDINALITY AS each (reader_id, next_tx, first, last, number)
+        OFFSET 0
+    ) AS wanted
     CROSS JOIN LATERAL (
         SELECT each.last_position, each.tx FROM profile_head AS each
         WHERE each.profile_id = wanted.reader_id LIMIT 1
@@ -147,7 +154,7 @@ PERSONAL: Final = Prepared(
             FROM search,
                  LATERAL (SELECT (search.low + search.high + 1) / 2 AS position) AS half,
                  LATERAL (SELECT coalesce((
-                     SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (%(running)s::bigint[])
+                     SELECT middle.tx >= wanted.next_tx OR middle.tx = ANY (wanted.running)
                      FROM profile_log AS middle
                      WHERE middle.profile_id = wanted.reader_id AND middle.position = half.position
                      LIMIT 1
@@ -155,7 +162,7 @@ PERSONAL: Final = Prepared(
             WHERE search.low < search.high
         )
         SELECT min(search.high) AS position FROM search
-        WHERE head.tx >= wanted.next_tx OR head.tx = ANY (%(running)s::bigint[])
+        WHERE head.tx >= wanted.next_tx OR head.tx = ANY (wanted.running)
     ) AS known
     CROSS JOIN LATERAL (
         SELECT each.position, each.kind, each.payload, each.chat_id
@@ -208,8 +215,7 @@ class PostgresOwnChanges:
             place = Place.read(cursor.place)
         except ValueError:
             return Lost.MALFORMED
-        asked = reader, cursor, place.next_tx
-        missed = await self._missed.ask(asked, owner=reader, kind=place.running, weight=chats)
+        missed = await self._missed.ask((reader, cursor, place), owner=reader, weight=chats)
         assert missed is not None, "every reader is answered"
         return missed
 
@@ -227,24 +233,41 @@ class PostgresOwnChanges:
         rows = await self.pool.shared_rows(HERE)
         return dict.fromkeys(asked, Origin.of(rows[0] if rows else None))
 
-    async def _read_missed(self, running: Any, asked: Sequence[Asked]) -> Mapping[Asked, Missed | Lost]:
-        """Answers readers whose places have the same transactions ``running``. Their next transactions may differ."""
-        async with self.pool.open(SHARED) as reads:
-            found = Origin.of(await reads.row(HERE))
-            known = [each for each in asked if _is_known(each[1], found)]
-            readers = [reader for reader, *_ in known]
-            after = _After(readers, [next_tx for *_, next_tx in known], sorted(running))
-            standings: list[list[Standing]] = [[] for _ in readers]
-            async for rows in reads.slices(STANDINGS, **after.of(range(len(readers)))):
-                for number, *row in rows:
-                    standings[number - 1].append(_standing(*row))
-            personal = await _read_personal(reads, after)
-        answers: dict[Asked, Missed | Lost] = dict.fromkeys(asked, Lost.EPOCH)
-        for each, chats, events in zip(known, standings, personal, strict=True):
-            is_told = len(events) <= PERSONAL_MOST
-            answers[each] = (
-                Missed(cursor=found.cursor, standings=chats, personal=events) if is_told else Lost.TOO_FAR
-            )
+    async def _read_missed(self, _: Hashable, asked: Sequence[Asked]) -> Mapping[Asked, Missed | Lost]:
+        answers: dict[Asked, Missed | Lost] = {}
+        reads: list[tuple[Sequence[Asked], int]] = [(asked, FEW_PERSONAL)]
+        while reads:
+            some, most = reads.pop()
+            answers.update(await self._read_some(some, most))
+            if most == FEW_PERSONAL:  # who has more entries is read alone, from another snapshot
+                reads = [([each], PERSONAL_MOST) for each in some if answers[each] is Lost.TOO_FAR]
+        return answers
+
+    async def _read_some(self, asked: Sequence[Asked], most: int) -> dict[Asked, Missed | Lost]:
+        """Answers from one snapshot. Who has more than ``most`` entries in the own log is told `Lost.TOO_FAR`."""
+        after = _after(asked)
+        here, chats, entries = await self.pool.exchange(
+            HERE.asked(), STANDINGS.asked(**after), PERSONAL.asked(**after, most=Bigint.of(most + 1))
+        )
+        found = Origin.of(dict(zip(COLUMNS_OF_HERE, *here.rows(), strict=True)) if here.count else None)
+        standings: list[list[Standing]] = [[] for _ in asked]
+        async for rows in sliced(chats):
+            for number, *row in rows:
+                standings[number - 1].append(_standing(*row))
+        personal: list[list[PersonalEvent]] = [[] for _ in asked]
+        async for rows in sliced(entries):
+            for number, kind, payload, chat_id in rows:
+                reader, *_ = asked[number - 1]
+                event = personal_event(kind, payload, profile_id=reader, chat_id=chat_id)
+                personal[number - 1].append(event)
+        answers: dict[Asked, Missed | Lost] = {}
+        for each, standing, events in zip(asked, standings, personal, strict=True):
+            if not _is_known(each[1], found):
+                answers[each] = Lost.EPOCH
+            elif len(events) > most:
+                answers[each] = Lost.TOO_FAR
+            else:
+                answers[each] = Missed(cursor=found.cursor, standings=standing, personal=events)
         return answers
 
 
@@ -252,44 +275,23 @@ def _is_known(cursor: Cursor, found: Origin) -> bool:
     return found.cursor.epoch == cursor.epoch and not found.was_restored_since(cursor)
 
 
-@frozen
-class _After:
-    """Several readers, each with the first transaction that is new for them, besides those that were ``running``."""
-
-    readers: Sequence[ProfileId]
-    next_txs: Sequence[int]
-    running: Sequence[int]
-
-    def of(self, numbers: Sequence[int]) -> Mapping[str, Any]:
-        """Parameters of a statement for some of the readers."""
-        return {
-            "readers": Uuids.of([self.readers[number] for number in numbers]),
-            "next_txs": Bigints.of(self.next_txs[number] for number in numbers),
-            "running": self.running,
-        }
-
-
-async def _read_personal(reads: ReadTransaction, after: _After) -> Sequence[Sequence[PersonalEvent]]:
-    """Reads the entries of each reader's own log after its place: `PERSONAL_MOST`, and one more if there are more."""
-    personal: list[list[PersonalEvent]] = [[] for _ in after.readers]
-    wanted: list[tuple[Sequence[int], int]] = [(range(len(after.readers)), FEW_PERSONAL)]
-    while wanted:
-        some, most = wanted.pop()
-        for number in some:
-            personal[number] = []
-        async for rows in reads.slices(PERSONAL, **after.of(some), most=most + 1):
-            for row in rows:
-                number = some[row["number"] - 1]
-                event = personal_event(
-                    row["kind"],
-                    row["payload"],
-                    profile_id=after.readers[number],
-                    chat_id=row["chat_id"],
-                )
-                personal[number].append(event)
-        if most == FEW_PERSONAL:
-            wanted = [([number], PERSONAL_MOST) for number in some if len(personal[number]) > most]
-    return personal
+def _after(asked: Sequence[Asked]) -> Mapping[str, Packed]:
+    """
+    Returns readers and their places as parameters of a statement. The running transactions of all places are one array, of which
+    each place has a part.
+    """
+    running, firsts, lasts = list[int](), list[int](), list[int]()
+    for *_, place in asked:
+        firsts.append(len(running) + 1)
+        running += sorted(place.running)
+        lasts.append(len(running))
+    return {
+        "readers": Uuids.of([reader for reader, *_ in asked]),
+        "next_txs": Bigints.of(place.next_tx for *_, place in asked),
+        "running": Bigints.of(running),
+        "firsts": Bigints.of(firsts),
+        "lasts": Bigints.of(lasts),
+    }
 
 
 def _standing(

@@ -22,8 +22,10 @@ from psycopg.rows import TupleRow, tuple_row
 
 from application.ports.updates import Update
 from domain.ids import ChatId
+from infrastructure.postgres.driver.arrays import Texts
 from infrastructure.postgres.driver.connection import Connection, Connector, cut, within
 from infrastructure.postgres.driver.errors import UnusableDatabase
+from infrastructure.postgres.driver.pipeline import Refused, Statement, ask
 from infrastructure.relay import Relay, again_and_again
 
 log: Final = logging.getLogger(__name__)
@@ -39,7 +41,7 @@ HEARD_AT_ONCE: Final = 10
 LAST_SECONDS: Final = 0.3
 """How long the last updates may take to be sent when the process ends."""
 
-NOTIFY: Final = "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload"
+NOTIFY: Final = "SELECT pg_notify('messenger_updates', payload) FROM unnest(%s) AS payload"
 
 
 class Silent(Exception):
@@ -130,7 +132,10 @@ class PostgresUpdates:
         envelopes = [each for batch in batches for each in batch.envelopes] or [self._relay.sign_of_life()]
         try:
             with within(seconds, connection):
-                await connection.execute(NOTIFY, [CHANNEL, [each.decode() for each in envelopes]])
+                await ask(connection, [Statement(NOTIFY, [Texts.packed(envelopes)])])
+        except Refused as refusal:
+            self._relay.not_sent(batches)
+            raise refusal.error from refusal
         except BaseException:
             self._relay.not_sent(batches)
             raise

@@ -540,6 +540,7 @@ LIVE_SESSION: Final = prepared(
         *_person,
         session.c.access_id,
         session.c.refresh_expires_at,
+        session.c.created_at,
         session.c.last_used_at,
         session.c.scopes,
         account.c.email,
@@ -556,11 +557,13 @@ LIVE_SESSION: Final = prepared(
 LIVE_SESSIONS: Final = Prepared(
     """
     SELECT wanted.number, person.profile_id AS id, person.first_name, person.last_name, person.middle_name,
-        person.username, live.access_id, live.refresh_expires_at, live.last_used_at, live.scopes, owner.email
+        person.username, live.access_id, live.refresh_expires_at, live.created_at, live.last_used_at, live.scopes,
+        owner.email
     FROM unnest(%(accounts)s::uuid[], %(sessions)s::uuid[])
         WITH ORDINALITY AS wanted (account_id, session_id, number)
     CROSS JOIN LATERAL (
-        SELECT each.profile_id, each.access_id, each.refresh_expires_at, each.last_used_at, each.scopes
+        SELECT each.profile_id, each.access_id, each.refresh_expires_at, each.created_at, each.last_used_at,
+            each.scopes
         FROM session AS each
         WHERE each.account_id = wanted.account_id AND each.session_id = wanted.session_id
             AND each.ended_at IS NULL
@@ -1001,6 +1004,7 @@ def _live_session(row: Row) -> LiveSession:
         email=row["email"],
         access_id=row["access_id"],
         expires_at=row["refresh_expires_at"],
+        created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         scopes=None if scopes is None else frozenset(map(Scope, scopes)),
     )

@@ -11,7 +11,13 @@ from application.ports.limiter import TooManyRequests
 from domain.account import AlreadyConfirmed, EmailTaken, PasswordWrong
 from domain.factor import CodeWrong
 from domain.passkey import ProofUnfit
-from interfaces.http.authentication import actor_of, find_bearer, network_in, owner_of
+from interfaces.http.authentication import (
+    actor_of,
+    find_bearer,
+    network_in,
+    owner_of,
+    weighing_if_refused,
+)
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
 from interfaces.http.options import HttpOptions
@@ -84,7 +90,9 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
-        return signed_in_answer(request, await self.messenger.accounts.sign_in(command), self.options)
+        with weighing_if_refused(request):
+            signed_in = await self.messenger.accounts.sign_in(command)
+        return signed_in_answer(request, signed_in, self.options)
 
     @described(
         summary="Finish signing in with the code of a second factor",
@@ -106,7 +114,8 @@ class Accounts:
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=known(request))
-        signed_in = await self.messenger.accounts.sign_in(command)
+        with weighing_if_refused(request):
+            signed_in = await self.messenger.accounts.sign_in(command)
         answer = bare(
             {
                 "access_token": signed_in.access_token,

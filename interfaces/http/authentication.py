@@ -1,7 +1,8 @@
 """Authenticates a request by its bearer token. Endpoints do this before they read anything else of the request."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -13,13 +14,25 @@ from application.errors import NotAuthenticated
 from application.messenger import Messenger
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
-from interfaces.pace import Asking, Pace
+from interfaces.pace import REFUSED_SIGN_IN, Asking, Pace
 
 PACE: Final = "pace"
 """The attribute of the state of the application with the pace of accounts (`interfaces.pace`)."""
 
 ASKING: Final = "messenger.asking"
 """The entry of a request's scope that says whose requests it waits for, once that is known."""
+
+
+WEIGHT: Final = "messenger.weight"
+"""The entry of a request's scope that says as how many requests of its network it counts, if that is more than one."""
+
+
+@contextmanager
+def weighing_if_refused(request: Request) -> Iterator[None]:
+    """Lets a request count as `REFUSED_SIGN_IN` requests of its network unless the block ends without an error."""
+    request.scope[WEIGHT] = REFUSED_SIGN_IN
+    yield
+    del request.scope[WEIGHT]
 
 
 def find_bearer(headers: Headers) -> str | None:

@@ -38,9 +38,10 @@ from uvicorn.server import ServerState
 
 from application.errors import OutcomeUnknown, Overloaded
 from interfaces.http.addresses import Networks
-from interfaces.http.authentication import ASKING
+from interfaces.http.authentication import ASKING, WEIGHT
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
+from interfaces.http.heads import read_handshake
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
@@ -111,6 +112,7 @@ class Moment(Enum):
 
 
 class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
+    flow: "Flow"
     _node: Node
     _place: Place | None = None
     _unread: bytes = b""
@@ -142,6 +144,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     """Bytes of the answer that are written when the client has read more."""
     _stop_answering: Callable[[], None] | None = None
     """Ends an answer that would otherwise go on, because the server stops."""
+    _serving = 0
+    """The number of requests from which the application has not returned: the last one, and the one before it for a moment."""
+    _is_over = False
+    """Whether the connection is lost, or has become a WebSocket."""
     _is_parting = False
     """Whether the server stops: the current request is the last one."""
 
@@ -177,6 +183,26 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self._place is not None:
             self._place.leave()
         super().connection_lost(exc)
+        self._is_over = True
+        self._let_go()
+
+    def _served(self, _: object) -> None:
+        """Note that the application has returned from a request."""
+        self._serving -= 1
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """
+        Drop the references by which a connection that is over refers to itself. Otherwise its memory would be freed by a full
+        collection of garbage only, and after thousands of connections would not be returned to the system.
+        """
+        if self._serving or not self._is_over:
+            return
+        self._reading.let_go()
+        self._writing.let_go()
+        self.flow.let_go()
+        self.cycle = cast(Any, None)
+        self.scope = cast(Any, {})
 
     def _forget(self) -> None:
         """Give back everything that the connection holds except its place, and stop waiting on its client."""
@@ -320,6 +346,13 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._flow_changed()
         return True
 
+    def _weigh(self) -> None:
+        """Settles what the request counts for its network, now that its answer begins."""
+        self._give_moment_back()
+        weight: int = cast(Any, self.scope).get(WEIGHT, 1)
+        if self._moment is Moment.HELD:
+            self._node.moments.pace.charge_as(self._network, weight)
+
     def _give_moment_back(self) -> None:
         """Gives back the moment of a request whose sender is signed in."""
         if self._moment is Moment.HELD and ASKING in self.scope:
@@ -361,11 +394,17 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self.conn.their_state is h11.SEND_BODY:
             self._parse_body(data)
             return
+        is_begin = not self._tail
         head, rest = self._head(data)
         self._node.turns.spend(1 + len(head))
         if not head:
             return
         self._unread = rest + self._unread
+        if is_begin and (handshake := read_handshake(head)) is not None:
+            self.headers = [*handshake.headers]
+            if self._should_upgrade():
+                self._upgrade(b"GET", handshake.target)
+                return
         self.conn.receive_data(head)
         self.handle_events()
         # Chunks wait for a further turn, because a KiB of small ones takes a millisecond.
@@ -435,7 +474,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if (authority := _authority_of(event)) is not None:
             self.headers = [(n, v) for n, v in self.headers if n != b"host"] + [(b"host", authority)]
         if self._should_upgrade():
-            self._upgrade(event, target)
+            self._upgrade(event.method, target)
             return
         self._is_chunked = b"transfer-encoding" in names
         self._remaining = int(names.get(b"content-length", 0))
@@ -479,7 +518,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             on_response=self.on_response_complete,
-            begins=self._give_moment_back,
+            begins=self._weigh,
             is_last=self._must_be_last,
             give_up=self.give_up,
             wait=self._answer_waits,
@@ -487,6 +526,8 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         # Each request has a context of its own, so that it does not see variables set by the previous one.
         task = self.loop.create_task(self.cycle.run_asgi(self.app), context=contextvars.Context())
         task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._served)
+        self._serving += 1
         self.tasks.add(task)
 
     def _must_be_last(self) -> bool:
@@ -563,7 +604,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Log nothing: a server may ignore an upgrade to a protocol that it does not support (RFC 9110, 7.8)."""
 
-    def _upgrade(self, event: h11.Request, target: bytes) -> None:
+    def _upgrade(self, method: bytes, target: bytes) -> None:
         place, self._place = self._place, None
         if place is not None:
             self._node.places.waits_no_more(place, self)
@@ -580,12 +621,14 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self.transport.set_protocol(protocol)
         self.transport.resume_reading()
         if (take := getattr(protocol, "take_request", None)) is None or not take(
-            event.method, target, self.headers
+            method, target, self.headers
         ):
-            lines = [b"%s %s HTTP/1.1" % (event.method, target), *(b"%s: %s" % each for each in self.headers)]
+            lines = [b"%s %s HTTP/1.1" % (method, target), *(b"%s: %s" % each for each in self.headers)]
             protocol.data_received(b"\r\n".join([*lines, b"", b""]))
         if sent_ahead:
             protocol.data_received(sent_ahead)
+        self._is_over = True
+        self._let_go()
 
     # Writing
 
@@ -849,6 +892,10 @@ class Flow(FlowControl):
         super().__init__(transport)
         self._changed = changed
 
+    def let_go(self) -> None:
+        """Report nothing from now on."""
+        self._changed = lambda: None
+
     def pause_reading(self) -> None:
         if not self.read_paused:
             self.read_paused = True
@@ -865,7 +912,7 @@ class Deadline:
     """One timer for successive deadlines: moving the deadline later needs no new timer."""
 
     _loop: asyncio.AbstractEventLoop
-    _late: Callable[[], None]
+    _late: Callable[[], None] | None
     is_over: bool = False
     """True once the deadline has passed, until it is set again or cleared."""
     _at: float | None = None
@@ -873,6 +920,8 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         self.is_over = False
+        if self._late is None:
+            return
         self._at = self._loop.time() + seconds
         if self._timer is None or self._timer.when() > self._at:
             if self._timer is not None:
@@ -883,6 +932,11 @@ class Deadline:
         self.is_over = False
         self._at = None
 
+    def let_go(self) -> None:
+        """Close it for good: it may be set again, and never fires."""
+        self.close()
+        self._late = None
+
     def close(self) -> None:
         self.clear()
         if self._timer is not None:
@@ -891,7 +945,7 @@ class Deadline:
 
     def _fire(self) -> None:
         self._timer = None
-        if self._at is None:
+        if self._at is None or self._late is None:
             return
         if self._loop.time() < self._at:
             self._timer = self._loop.call_at(self._at, self._fire)

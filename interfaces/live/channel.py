@@ -96,7 +96,8 @@ class Channels:
 
     def open(self, chat_id: ChatId) -> Channel:
         if (channel := self._by_chat.get(chat_id)) is None:
-            channel = self._by_chat[chat_id] = Channel(chat_id, Audience(chat_id))
+            audience = Audience(chat_id, opened_at=asyncio.get_running_loop().time())
+            channel = self._by_chat[chat_id] = Channel(chat_id, audience)
         return channel
 
     def close_empty(self, audiences: Iterable[Audience]) -> None:

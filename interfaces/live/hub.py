@@ -241,17 +241,17 @@ class Hub:
             self._end_removed(audience, update)
 
     def _hear_of_node(self, told: PresenceUpdate) -> None:
-        until = asyncio.get_running_loop().time() + LASTS
+        now = asyncio.get_running_loop().time()
         match told:
             case OnlineThere(is_online=True):
                 for profile_id in told.profile_ids:
-                    self.presence.arrived_elsewhere(profile_id, told.node, until)
+                    self.presence.arrived_elsewhere(profile_id, told.node, now + LASTS)
             case OnlineThere():
                 for profile_id in told.profile_ids:
                     self.presence.departed_elsewhere(profile_id, told.node, told.at)
             case AttendingThere():
                 if channel := self.channels.find(told.chat_id):
-                    self.notices.heard(channel.audience, told, until)
+                    self.notices.heard(channel.audience, told, now)
             case WhoIsThere():
                 self._say_again_at = 0.0
             case _:

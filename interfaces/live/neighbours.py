@@ -100,7 +100,7 @@ class Neighbours:
             [
                 *self._online(online, is_online=True),
                 *(
-                    self._attending(chat_id, part, Attendance.JOINED)
+                    self._attending(chat_id, part, Attendance.JOINED, again=True)
                     for chat_id, profile_ids in attending
                     for part in _parts(profile_ids)
                 ),
@@ -121,10 +121,15 @@ class Neighbours:
             yield OnlineThere(node=self.node, profile_ids=part, is_online=is_online, at=self.now())
 
     def _attending(
-        self, chat_id: ChatId, profile_ids: Sequence[ProfileId], change: Attendance
+        self, chat_id: ChatId, profile_ids: Sequence[ProfileId], change: Attendance, *, again: bool = False
     ) -> AttendingThere:
         return AttendingThere(
-            node=self.node, chat_id=chat_id, profile_ids=tuple(profile_ids), change=change, at=self.now()
+            node=self.node,
+            chat_id=chat_id,
+            profile_ids=tuple(profile_ids),
+            change=change,
+            at=self.now(),
+            again=again,
         )
 
 

@@ -14,6 +14,7 @@ from application.ports.updates import Attendance, AttendingThere, Typing
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId
 from interfaces.live.listener import Listener
+from interfaces.live.neighbours import LASTS
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
@@ -117,15 +118,21 @@ class Notices:
             if profile_id not in audience.elsewhere:
                 self._tell_presence(audience, how, profile_id)
 
-    def heard(self, audience: Audience, told: AttendingThere, until: float) -> None:
-        """Tells the listeners of this node that people have opened or left the chat on another one."""
+    def heard(self, audience: Audience, told: AttendingThere, now: float) -> None:
+        """
+        Tells the listeners of this node that people have opened or left the chat on another one.
+
+        Of a chat that has just been opened here, this node does not know yet who has it open elsewhere. What other nodes
+        repeat is then no news: these people were there before the listeners.
+        """
+        is_old_news = told.again and now < audience.opened_at + LASTS
         for profile_id in told.profile_ids:
             was_there = self._is_there(audience, profile_id)
             if told.change is Attendance.JOINED:
-                audience.elsewhere.note(profile_id, told.node, until)
+                audience.elsewhere.note(profile_id, told.node, now + LASTS)
             else:
                 audience.elsewhere.forget(profile_id, told.node)
-            if was_there != self._is_there(audience, profile_id):
+            if was_there != self._is_there(audience, profile_id) and not is_old_news:
                 self._tell_presence(audience, told.change, profile_id)
 
     def expire(self, audience: Audience, now: float) -> None:

@@ -45,6 +45,8 @@ class Audience:
     """
 
     chat_id: ChatId
+    opened_at: float
+    """When the first of them came, by the clock of the event loop."""
     live: "array[int]" = Factory(integers)
     aside: dict[int, list[MessagesRead] | None] = Factory(dict)
     """The receipts that came while a listener was entering, which its snapshot may lack; None if it left."""

@@ -6,12 +6,13 @@ other server a plain loop reads and writes for the same connection object.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
 from attrs import define, field, frozen
 from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from domain.ids import ChatId
@@ -61,6 +62,19 @@ class Opening:
         return ChatDesk(self.services, ChatConnection(outbox, self.greeting, self.chat_id), takes_parts)
 
 
+@frozen
+class Bare:
+    """
+    An ASGI application that serves a socket. Starlette would wrap a function into two more, which answer exceptions that those of
+    sockets do not raise.
+    """
+
+    serve: Callable[[WebSocket], Awaitable[None]]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.serve(WebSocket(scope, receive, send))
+
+
 @define(eq=False)
 class Sockets:
     """The routes of sockets: that of one chat, and that of all chats."""
@@ -76,8 +90,8 @@ class Sockets:
 
     def routes(self, prefix: str = "") -> list[WebSocketRoute]:
         return [
-            WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", self.serve_chat),
-            WebSocketRoute(f"{prefix}/ws", self.serve_all),
+            WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", Bare(self.serve_chat)),
+            WebSocketRoute(f"{prefix}/ws", Bare(self.serve_all)),
         ]
 
     async def serve_chat(self, websocket: WebSocket) -> None:

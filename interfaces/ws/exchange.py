@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
+from datetime import datetime
 from sys import getsizeof
 from typing import Final, Protocol
 
@@ -21,7 +22,7 @@ from application.messages.send import Sent
 from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces import whereabouts
-from interfaces.live.listener import Listener
+from interfaces.live.listener import End, Listener
 from interfaces.whereabouts import Whereabouts
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Authenticate, Connection, Sending
@@ -30,6 +31,9 @@ from interfaces.ws.services import SocketServices
 
 access: Final = logging.getLogger("access")
 log: Final = logging.getLogger(__name__)
+
+LOOK_AT_CLOCK_SECONDS: Final = 3600.0
+"""The longest time between two looks at the clock, for a session that has a last moment."""
 
 
 class FrameSource(Protocol):
@@ -126,6 +130,7 @@ class Exchange:
     """The place of the client among the sockets of its session, account and network, once it has entered."""
     _began: float = field(init=False, default=0.0)
     _deadline: asyncio.TimerHandle | None = field(init=False, default=None)
+    """Until the client has authenticated, its time for that; then the last moment of its session, if it has one."""
 
     _where: Whereabouts = field(init=False, factory=whereabouts.present.get)
     """The handshake, as the security log names it."""
@@ -385,6 +390,8 @@ class Exchange:
         assert actor is not None, "only known clients enter"
         self._services.messenger.feed.connect(actor)
         self._place = self._services.crowds.take(actor)
+        if actor.last_moment is not None:
+            self._end_at(actor.last_moment)
 
     async def _take_slot(self) -> Callable[[], None]:
         """
@@ -422,10 +429,23 @@ class Exchange:
         if actor := self._connection.actor:
             self._services.pace.charge(actor.account_id, answered)
 
-    # The deadline for authentication
+    # Deadlines
 
     def _too_late(self) -> None:
         self._connection.refuse_entry("auth_timeout")
+
+    def _end_at(self, last_moment: datetime) -> None:
+        """
+        Ends the connection at the last moment of its session, of which nothing is announced. The clock is looked at every hour,
+        because it may be set.
+        """
+        left = (last_moment - self._services.hub.clock.now()).total_seconds()
+        if left > 0:
+            wait = min(left, LOOK_AT_CLOCK_SECONDS)
+            self._deadline = asyncio.get_running_loop().call_later(wait, self._end_at, last_moment)
+        else:
+            self._deadline = None
+            self._desk.listener.end(End.SESSION_ENDED)
 
     def _forget_turn(self) -> None:
         if self._turn is not None:

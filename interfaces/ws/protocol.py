@@ -12,10 +12,11 @@ while the client does not read.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, Final, cast
+from urllib.parse import unquote
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -24,9 +25,10 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidState
 from websockets.frames import Frame as Fragment
 from websockets.http11 import Request
-from websockets.protocol import Protocol
+from websockets.protocol import Protocol, State
 
 from interfaces.wire.frames import Frame
+from interfaces.ws import handshake
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
@@ -84,6 +86,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _tick: Tick
     _framing: Framing
     _unwritten: bytes = b""
+    _key: bytes | None = None
+    """The key of a plain handshake, which is answered here. None if the library answers the handshake."""
 
     # The handshake, under ASGI
 
@@ -98,9 +102,47 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return False
         self.conn.parser = Protocol.parse(self.conn)  # it continues behind the request
         next(self.conn.parser)
+        self._key = handshake.plain_key(headers, has_extensions=bool(self.conn.available_extensions))
+        if self._key is not None:
+            self._begin_plain(target, headers)
+            return True
         fields = Headers([(name.decode("ascii"), value.decode("ascii", ESCAPED)) for name, value in headers])
         self.handle_connect(Request(target.decode("ascii"), fields))
         return True
+
+    def _begin_plain(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Does for a plain handshake what `handle_connect` does for the others."""
+        self.handshake_initiated = True
+        raw_path, _, query_string = target.partition(b"?")
+        self.scope = {
+            "type": "websocket",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.4"},
+            "http_version": "1.1",
+            "scheme": self.scheme,
+            "server": self.server,
+            "client": self.client,
+            "root_path": self.root_path,
+            "path": self.root_path + unquote(raw_path.decode("ascii")),
+            "raw_path": self.root_path.encode("ascii") + raw_path,
+            "query_string": query_string,
+            "headers": [*headers],
+            "subprotocols": [],
+            "state": self.app_state.copy(),
+            "extensions": {
+                "websocket.http.response": {},
+                HAND_OVER: cast(dict[object, object], self.hand_over),
+            },
+        }
+        self.queue.put_nowait({"type": "websocket.connect"})
+        task = self.loop.create_task(self.run_asgi())
+        task.add_done_callback(self.on_task_complete)
+        self.tasks.add(task)
+
+    def _accept_plain(self, key: bytes, added: Iterable[tuple[bytes, bytes]]) -> None:
+        self.handshake_complete = True
+        self.conn.state = State.OPEN
+        self.transport.write(handshake.accepted(key, [*self.default_headers, *added]))
+        self.start_keepalive()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -122,7 +164,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.handshake_complete and self.transport.is_closing():
             # Its connection was reset, and the event loop has not said so yet. The parent class would log an error.
             raise ClientDisconnected
-        await super().send(message)
+        if message["type"] == "websocket.accept" and self._key is not None and not self.handshake_complete:
+            self._accept_plain(self._key, message.get("headers", ()))
+        else:
+            await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True  # it was answered, which uvicorn would report as an error
         if self._unparsed:  # the client sent frames before the answer to the handshake
@@ -136,7 +181,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._exchange is None:
             self.transport.close()
             return
-        del self.scope, self.request, self.response, self.app_state
+        del self.scope, self.app_state
+        if self._key is None:
+            del self.request, self.response
+        self._key = None
         while not self.queue.empty():  # frames that arrived before the socket was handed over
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":

@@ -9,7 +9,8 @@ import shlex
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -18,7 +19,7 @@ from attrs import frozen
 from config.build import FILE
 from config.settings.groups import names, secret_names
 from config.settings.load import load
-from config.settings.readers import Environment
+from config.settings.readers import BusKind, Environment
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = {"domain", "application", "infrastructure", "interfaces", "config"}
@@ -283,6 +284,65 @@ class TestCompositionForProduction:
 
 
 CLUSTER = ROOT / "docs" / "deploy" / "cluster.yml"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> dict[str, Any]:
+    steps: dict[str, Any] = yaml.safe_load(CLUSTER.read_text())
+    return steps
+
+
+class TestSteps:
+    """docs/deploy/cluster.yml starts the steps of docs/scaling.md, each with a profile."""
+
+    STEPS: ClassVar = {
+        "process": BusKind.NONE,
+        "workers": BusKind.NOTIFY,
+        "cluster": BusKind.NATS,
+        "replica": BusKind.NOTIFY,
+    }
+
+    @staticmethod
+    def started(cluster: dict[str, Any], step: str) -> dict[str, dict[str, Any]]:
+        services = cluster["services"].items()
+        return {name: each for name, each in services if step in each.get("profiles", [step])}
+
+    def test_each_step_is_started_and_explained(self, cluster: dict[str, Any]) -> None:
+        found = {step for each in cluster["services"].values() for step in each.get("profiles", ())}
+        assert found == self.STEPS.keys()
+        page = (ROOT / "docs" / "scaling.md").read_text()
+        for step in found:
+            assert f"--profile {step} up" in CLUSTER.read_text()
+            assert f"`{step}`" in page
+
+    @pytest.mark.parametrize("step", sorted(STEPS))
+    def test_one_service_has_the_port_and_all_that_is_waited_for_starts(
+        self, cluster: dict[str, Any], step: str
+    ) -> None:
+        services = self.started(cluster, step)
+        ports = [port for each in services.values() for port in each.get("ports", ())]
+        assert sorted(ports) == ["127.0.0.1:8025:8025", "127.0.0.1:8788:8788"]
+        assert all(name in services for each in services.values() for name in each.get("depends_on", ()))
+
+    @pytest.mark.parametrize("step", sorted(STEPS))
+    def test_settings_are_accepted_and_name_hosts_of_the_step(
+        self, cluster: dict[str, Any], step: str
+    ) -> None:
+        services = self.started(cluster, step)
+        built = [each for each in services.values() if "build" in each]
+        assert len(built) == (2 if step == "cluster" else 1)
+        for each in built:
+            settings = load({**each["environment"], "JWT_SECRET_KEY": "k" * 40}, ROOT / "nowhere")
+            addresses = [settings.database.url, settings.database.replica_url, *settings.bus.nats_servers]
+            hosts = {urlsplit(address).hostname for address in addresses if address}
+            assert hosts <= services.keys()
+            assert settings.bus.kind is self.STEPS[step]
+            assert (settings.database.replica_url is not None) == (step == "replica")
+
+    def test_what_is_mounted_is_there(self, cluster: dict[str, Any]) -> None:
+        mounted = [v.split(":")[0] for each in cluster["services"].values() for v in each.get("volumes", ())]
+        assert {name for name in mounted if not name.startswith(".")} == set(cluster["volumes"])
+        assert all((CLUSTER.parent / name).is_file() for name in mounted if name.startswith("."))
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ from tests.system.client import Device, Visit
 
 WARM = 1.0
 
+ENTERING = 32
+"""Sockets that come in at the same time; more would wait longer than a slow server lets them."""
+
 MARKED = "{mark} {pad:155}"
 """200 characters; wsload knows its own by the mark."""
 
@@ -96,7 +99,7 @@ class Trial:
             lines,
             *(*pace, *ready, f"--senders={self.senders}", f"--template={rival.said}", "--match=new_message"),
             *(f"--port={rival.port}", f"--server-pid={rival.pid}"),
-            *(f"--warmup={WARM}", f"--duration={self.seconds}"),
+            *(f"--warmup={WARM}", f"--duration={self.seconds}", f"--inflight={ENTERING}"),
         )
         database = 0.0
         if rival.stored is not None:
@@ -165,10 +168,11 @@ class Trial:
             hears_itself(number) if number % apart == 0 and number // apart < self.senders else hear
             for number in range(len(self.seats))
         ]
-        wires = await enter_all(
+        ways = (
             enter(rival.port, seat.chat_id, seat.token, hear)
             for seat, hear in zip(self.seats, hearers, strict=True)
         )
+        wires = await enter_all(ways, ENTERING)
 
         async def speak_for(seconds: float) -> None:
             began = time.perf_counter()

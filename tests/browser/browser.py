@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
@@ -83,10 +84,26 @@ const found = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
 if (found === null || !element.contains(found)) return false;
 window.aim = { hit: false };
 const { aim } = window;
-addEventListener("click", (event) => (aim.hit = event.composedPath().includes(element)), { capture: true, once: true });
+addEventListener("click", (event) => {
+  if (window.aim !== aim) return;
+  aim.hit = event.composedPath().includes(element);
+  if (aim.hit) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true, once: true });
 return true;
 """
-"""Tells whether a click into the middle of the element would meet it, and notes whether the next one does."""
+"""
+Tells whether a click into the middle of the element would meet it, and notes whether the next one does. One that does not, because
+the page has moved meanwhile, is without effect: in a menu it would open something else.
+"""
+
+HAS_HIT: Final = """
+const { aim } = window;
+window.aim = undefined;
+return aim?.hit ?? true;
+"""
+"""Whether that click met the element. Another page, to which it has led, has no notes."""
 
 PUT: Final = """
 const [element, text] = arguments;
@@ -109,10 +126,15 @@ def start(folder: Path) -> Chrome:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     options.add_experimental_option("perfLoggingPrefs", {"enableNetwork": True, "enablePage": False})
-    service = ChromeService(driver, env={**os.environ, "HOME": str(folder)})
+    service = ChromeService(driver, env={**os.environ, "HOME": str(folder), "TZ": about_noon()})
     chromium = Chrome(options, service)
     chromium.set_script_timeout(PATIENCE)
     return chromium
+
+
+def about_noon() -> str:
+    """The name of a time zone in which no day ends soon: pages call the day of a message "Today"."""
+    return f"Etc/GMT{datetime.now(UTC).hour - 12:+}"  # they are named by what is added to the local time
 
 
 def sandbox() -> Sequence[str]:
@@ -195,7 +217,7 @@ class Place:
         if not self.page.runs_scripts:
             return True  # nothing moves there, and nothing could take notes
         try:
-            return bool(self.page.run("return window.aim?.hit ?? true"))  # another page has no notes
+            return bool(self.page.run(HAS_HIT))
         except (NoSuchFrameException, NoSuchWindowException):
             return True  # it led away from the frame
 

@@ -225,6 +225,7 @@ class TestSessions:
             email="one@example.com",
             access_id="a0",
             expires_at=first.pair.refresh_expires_at,
+            created_at=first.created_at,
             last_used_at=first.last_used_at,
             scopes=None,
         )

@@ -11,7 +11,7 @@ from websockets.frames import Opcode
 
 from interfaces.wire.registry import CHANNELS, FROM_CLIENTS, Channel, example
 from tests.fuzzing.chance import Chance
-from tests.fuzzing.oracle import QUIET, Oracle
+from tests.fuzzing.oracle import Oracle
 from tests.fuzzing.scene import Scene
 from tests.interfaces.ws.house import House, Line, framed, handshake, raw
 
@@ -26,10 +26,10 @@ class FrameFuzzer:
     house: House
     oracle: Oracle
     scene: Scene
+    port: int | None = None
+    """Where hostile bytes are sent, if not to the messenger."""
 
-    async def run(self, seed: int, count: int | None = None, until: float | None = None) -> None:
-        for _ in range(QUIET):
-            self.oracle.quiet.append(await self._ask_as_others_do())
+    async def strike(self, seed: int, count: int | None = None, until: float | None = None) -> None:
         self.oracle.begins()
         number = 0
         while (count is None or number < count) and (until is None or time.monotonic() < until):
@@ -37,7 +37,7 @@ class FrameFuzzer:
             chance = Chance(Random(f"{seed} frames {number}"), self.scene.known)
             talking = self._socket(chance)
             if number % 10 == 0:
-                _, waited = await asyncio.gather(talking, self._ask_as_others_do())
+                _, waited = await asyncio.gather(talking, self.ask_as_others_do())
                 self.oracle.waits.append(waited)
                 self.oracle.small()
             else:
@@ -49,7 +49,7 @@ class FrameFuzzer:
         path = CHANNELS[channel].path.replace(
             "{chat_id}", self.scene.chat_id if chance.happens(0.9) else chance.id()
         )
-        line = await self.house.dial()
+        line = await self.house.dial(port=self.port)
         sent = bytearray(handshake(path))
         try:
             line.writer.write(sent)
@@ -118,7 +118,7 @@ class FrameFuzzer:
         judged = data.decode() if frame["type"] in {"error", "auth_error"} else ""
         self.oracle.heard(kind, judged, sent)
 
-    async def _ask_as_others_do(self) -> float:
+    async def ask_as_others_do(self) -> float:
         """Return how long a well-behaved client waited."""
         token = await self.scene.healthy()
         began = time.monotonic()

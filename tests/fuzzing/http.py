@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 
 from interfaces.http.routes import Endpoint
 from tests.fuzzing.chance import Chance
-from tests.fuzzing.oracle import QUIET, Oracle
+from tests.fuzzing.oracle import Oracle
 from tests.fuzzing.scene import Scene
 from tests.interfaces.ws.house import House, Line
 
@@ -114,11 +114,11 @@ class HttpFuzzer:
     house: House
     oracle: Oracle
     scene: Scene
+    port: int | None = None
+    """Where hostile bytes are sent, if not to the messenger."""
 
-    async def run(self, seed: int, count: int | None = None, until: float | None = None) -> None:
+    async def strike(self, seed: int, count: int | None = None, until: float | None = None) -> None:
         routes = examples(self.house.app)
-        for _ in range(QUIET):
-            self.oracle.quiet.append(await self._ask_as_others_do())
         self.oracle.begins()
         number = 0
         while (count is None or number < count) and (until is None or time.monotonic() < until):
@@ -126,7 +126,7 @@ class HttpFuzzer:
             chance = Chance(Random(f"{seed} http {number}"), self.scene.known)
             sending = self._send(self._request(chance, routes))
             if number % 20 == 0:
-                _, waited = await asyncio.gather(sending, self._ask_as_others_do())
+                _, waited = await asyncio.gather(sending, self.ask_as_others_do())
                 self.oracle.waits.append(waited)
                 self.oracle.small()
             else:
@@ -178,7 +178,7 @@ class HttpFuzzer:
         return "".join(f"%{each:02x}" if not chr(each).isalnum() else chr(each) for each in data)[:4000]
 
     async def _send(self, request: bytes) -> None:
-        line = await self.house.dial()
+        line = await self.house.dial(port=self.port)
         try:
             line.writer.write(request)
             if line.writer.can_write_eof():
@@ -212,7 +212,7 @@ class HttpFuzzer:
         ):
             self.oracle.fault(f"an answer lacks its headers: {head[:200]}", request)
 
-    async def _ask_as_others_do(self) -> float:
+    async def ask_as_others_do(self) -> float:
         """Return how long a well-behaved client waited."""
         token = await self.scene.healthy()
         began = time.monotonic()

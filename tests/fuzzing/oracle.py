@@ -39,6 +39,8 @@ class Oracle:
     faults: list[str] = Factory(list)
     quiet: list[float] = Factory(list)
     """Seconds that a well-behaved client waited before anything hostile was sent."""
+    control: "Oracle | None" = None
+    """What happened while the same was sent to a listener that is not the messenger."""
     waits: list[float] = Factory(list)
     """Seconds that it waited while something hostile was being answered."""
     _began: float = field(init=False, factory=time.monotonic)
@@ -74,10 +76,24 @@ class Oracle:
         seconds = time.monotonic() - self._began
         kinds = ", ".join(f"{kind} {count}" for kind, count in self.answers.most_common(30))
         return (
-            f"{self.sent} sent in {seconds:.0f} s, {len(self.faults)} faults; a well-behaved client asked {len(self.waits)} times"
-            f" meanwhile, p99 {_p99(self.waits):.1f} ms, and {len(self.quiet)} times before, p99 {_p99(self.quiet):.1f} ms; memory"
-            f" {self._memory // 2**20} MiB, then {used() // 2**20} MiB\nanswers: {kinds}"
+            f"{self.sent} sent in {seconds:.0f} s, {len(self.faults)} faults; memory {self._memory // 2**20} MiB, then"
+            f" {used() // 2**20} MiB\n{self.delay()}\nanswers: {kinds}"
         )
+
+    def delay(self) -> str:
+        """What the well-behaved client's p99 was, and what of its delay is the messenger's."""
+        control = self.control.waits if self.control else []
+        told = [
+            f"{when} {_p99(waits):.1f} ms ({len(waits)} times)"
+            for when, waits in (("before", self.quiet), ("control", control), ("meanwhile", self.waits))
+            if waits
+        ]
+        ratios = [
+            f"{_p99(self.waits) / _p99(waits):.2f} of {when}"
+            for when, waits in (("before", self.quiet), ("the control", control))
+            if waits and self.waits
+        ]
+        return f"the p99 of a well-behaved client: {', '.join(told + ratios)}"
 
     @contextmanager
     def listening(self) -> Iterator[None]:

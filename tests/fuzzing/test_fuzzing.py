@@ -14,6 +14,7 @@ from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.middleware import LastResort
 from interfaces.ws.all_chats_desk import AllChatsDesk
+from tests.fuzzing.oracle import Oracle
 from tests.fuzzing.run import KINDS, Kind, fuzz
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import serving
@@ -29,6 +30,27 @@ async def test_nothing_is_found(kind: Kind) -> None:
     assert oracle.faults == []
     assert oracle.sent >= COUNT[kind]
     assert len(oracle.answers) > 8, "many kinds of answers, so it gets further than the door"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_control_costs_the_fuzzer_as_much_and_reaches_no_messenger(
+    kind: Kind,
+) -> None:
+    oracle = await fuzz(kind, 1, count=0, quiet=3, control=40)
+    assert len(oracle.quiet) == 3
+    assert oracle.control is not None
+    assert set(oracle.control.answers) == {"no answer" if kind == "http" else "cut"}
+    assert len(oracle.control.waits) == 40 // (20 if kind == "http" else 10)
+    assert (oracle.faults, oracle.sent, oracle.waits) == ([], 0, [])
+
+
+def test_the_report_says_what_of_a_delay_is_the_messengers() -> None:
+    oracle = Oracle(quiet=[0.010] * 3, control=Oracle(waits=[0.020] * 2), waits=[0.030] * 4)
+    assert oracle.delay() == (
+        "the p99 of a well-behaved client: before 10.0 ms (3 times), control 20.0 ms (2 times), meanwhile 30.0 ms (4 times),"
+        " 3.00 of before, 1.50 of the control"
+    )
+    assert Oracle(waits=[0.030]).delay().endswith("meanwhile 30.0 ms (1 times)")
 
 
 async def _fails(*_: object) -> Any:

@@ -1,6 +1,7 @@
 """Updates arrive as they were sent, whatever is in them, and strangers do no harm."""
 
 from collections.abc import Sequence
+from functools import cache
 from typing import get_args
 
 import orjson
@@ -13,6 +14,7 @@ from application.ports.updates import (
     ChatUpdate,
     LimitUsed,
     Moved,
+    NewMessage,
     OnlineThere,
     Typing,
     Update,
@@ -25,6 +27,16 @@ from tests.strategies import updates
 ABOUT_A_CHAT = ChatUpdate | MessagesRead | Typing | Moved | AttendingThere
 
 PACKING = Packing("one", 100_000)
+
+
+@cache
+def a_message() -> bytes:
+    """Returns the form of a message that has a nonce."""
+
+    def is_one(update: Update) -> bool:
+        return isinstance(update, NewMessage) and update.view.message.nonce is not None
+
+    return encoded(find(updates, is_one))
 
 
 def all_are_wanted(_publisher: str, _epoch: str) -> bool:
@@ -88,6 +100,31 @@ def test_an_update_of_an_unknown_kind_is_left_out() -> None:
 def test_what_is_damaged_or_of_another_version_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable):
         read_envelope(data, all_are_wanted)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "position",
+        "view position",
+        "view message seq",
+        "view message id",
+        "view message body text",
+        "view message nonce value",
+        "view message sent_at",
+        "view sender id",
+        "view sender username",
+    ],
+)
+def test_a_message_with_a_value_of_another_type_is_refused(place: str) -> None:
+    fields = orjson.loads(a_message())[1]
+    inner, (*names, last) = fields, place.split()
+    for name in names:
+        inner = inner[name]
+    inner[last] = 7.5
+    damaged = orjson.dumps({"v": VERSION, "from": "one", "epoch": "", "updates": [[1, fields]]})
+    with pytest.raises(Unreadable):
+        read_envelope(damaged, all_are_wanted)
 
 
 @given(st.lists(updates, max_size=8))

@@ -108,6 +108,16 @@ def test_changes_count_as_more_requests() -> None:
     assert pace.take(BOB) == 0.0
 
 
+def test_the_log_says_that_it_may_be_a_proxy(caplog: pytest.LogCaptureFixture) -> None:
+    pace = Moments.of_networks(1).pace
+    while not pace.take("192.0.2.1"):
+        assert not caplog.records
+    (warning,) = caplog.records
+    assert (warning.levelname, vars(warning)["whose"]) == ("WARNING", "192.0.2.1")
+    for setting in ("API_REQUESTS_PER_NETWORK_AND_SECOND", "API_TRUSTED_PROXIES"):
+        assert setting in warning.message
+
+
 def test_nobody_owes_more_than_the_longest_wait() -> None:
     hand = Hand()
     pace = Pace(10, 0.0, 10.0, hand)

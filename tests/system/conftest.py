@@ -55,13 +55,13 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 def make_postgres(tmp_path: Path) -> Iterator[Callable[..., Postgres]]:
     """
     Makes PostgreSQL servers, which are running and belong to the test: it may kill them or change their settings. ``data`` is
-    a data folder that exists already.
+    a data folder that exists already; one that is ``lived_in`` has the database of a messenger.
     """
     made: list[Postgres] = []
     stack = ExitStack()
 
-    def make(data: Path | None = None, **settings: str) -> Postgres:
-        postgres = Postgres(tmp_path / f"postgres{len(made)}", settings)
+    def make(data: Path | None = None, *, lived_in: bool = False, **settings: str) -> Postgres:
+        postgres = Postgres(tmp_path / f"postgres{len(made)}", settings, lived_in=lived_in)
         if data is not None:
             postgres.folder.mkdir()
             data.rename(postgres.data)

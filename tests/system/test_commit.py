@@ -16,7 +16,7 @@ from psycopg.rows import TupleRow
 
 from tests.system.client import PATIENCE, ChatSocket, Device, Visit, data
 from tests.system.ledger import Ledger, Said, Stored, faults
-from tests.system.postgres import Postgres, Statement
+from tests.system.postgres import DATABASE, Postgres, Statement
 from tests.system.proxy import Proxy
 from tests.system.server import Server
 
@@ -52,11 +52,12 @@ class WatchedMessenger:
 @pytest.fixture(scope="module")
 def module_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedMessenger]:
     with (
-        Postgres(tmp_path_factory.mktemp("database"), {"log_statement": "all"}).running() as postgres,
+        Postgres(
+            tmp_path_factory.mktemp("database"), {"log_statement": "all"}, lived_in=True
+        ).running() as postgres,
         closing(Proxy(postgres.port)) as proxy,
     ):
-        postgres.create("messenger")
-        url = postgres.url("messenger", port=proxy.port)
+        url = postgres.url(DATABASE, port=proxy.port)
         with Server(tmp_path_factory.mktemp("server"), {"DATABASE_URL": url}).running() as server:
             yield WatchedMessenger(server, postgres, proxy)
 

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.system.client import ChatSocket, Device, Frame, Token, Visit, data, dial, expired, token_in
 from tests.system.conftest import SECRET
-from tests.system.postgres import Postgres
+from tests.system.postgres import DATABASE, Postgres
 from tests.system.replay import Comparison, Known, attributes, filled, recorded
 from tests.system.server import Server
 from tests.system.test_workers import on_both
@@ -694,9 +694,9 @@ async def world(
     original_statuses: bool,
     workers: int,
 ) -> AsyncIterator[ReplayedMessenger]:
-    postgres = make_postgres()
+    postgres = make_postgres(lived_in=True)
     settings = {
-        "DATABASE_URL": postgres.create("messenger"),
+        "DATABASE_URL": postgres.url(DATABASE),
         "JWT_SECRET_KEY": SECRET,
         "API_ORIGINAL_STATUSES": str(original_statuses),
         "API_WORKERS": str(workers),

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
 from tests.system.client import ChatSocket, Device, Visit, dial
 from tests.system.ledger import Ledger, Said, Stored, faults
-from tests.system.postgres import Postgres
+from tests.system.postgres import DATABASE, Postgres
 from tests.system.server import Server
 from tests.system.strike import Striker, Victim
 
@@ -189,16 +189,16 @@ def trial(
     kills: int,
     **settings: str,
 ) -> Trial:
-    server = make_server(settings={"DATABASE_URL": postgres.create("messenger"), **settings})
+    server = make_server(settings={"DATABASE_URL": postgres.url(DATABASE), **settings})
     server.start()
-    return Trial(server, postgres, "messenger", victim, sends, kills)
+    return Trial(server, postgres, DATABASE, victim, sends, kills)
 
 
 @pytest.mark.parametrize("victim", ["server", "postgres"])
 async def test_five_kills_lose_nothing(
     victim: Victim, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    ran = trial(make_server, make_postgres(), victim, sends=500, kills=5)
+    ran = trial(make_server, make_postgres(lived_in=True), victim, sends=500, kills=5)
     await ran.run()
     stored = ran.in_the_database()
 
@@ -229,7 +229,7 @@ def lose_what_is_not_flushed(postgres: Postgres, database: str) -> None:
 async def test_a_database_that_answers_before_the_disk_is_found_out(
     make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    postgres = make_postgres(**NO_FLUSH_MEANWHILE)
+    postgres = make_postgres(lived_in=True, **NO_FLUSH_MEANWHILE)
     ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
     lose_what_is_not_flushed(postgres, ran.database)
     await ran.run()
@@ -240,7 +240,7 @@ async def test_a_database_that_is_set_to_hurry_is_told_to_wait(
     make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
     """The same setting from outside loses nothing: the messenger asks for the disk itself."""
-    postgres = make_postgres(synchronous_commit="off", **NO_FLUSH_MEANWHILE)
+    postgres = make_postgres(lived_in=True, synchronous_commit="off", **NO_FLUSH_MEANWHILE)
     ran = trial(make_server, postgres, "postgres", sends=600, kills=1)
     await ran.run()
     assert min(ran.striker.taken) > 0
@@ -256,7 +256,7 @@ async def test_a_messenger_that_answers_before_the_commit_is_found_out(
     for _ in range(TRIALS):
         ran = trial(
             make_server,
-            make_postgres(),
+            make_postgres(lived_in=True),
             victim,
             sends=600,
             kills=2,

@@ -12,7 +12,7 @@ from tests.black_hole import BlackHole
 from tests.nats import NatsServer
 from tests.system.client import ChatSocket, Visit
 from tests.system.conftest import SECRET
-from tests.system.postgres import Postgres
+from tests.system.postgres import DATABASE, Postgres
 from tests.system.server import Server
 from tests.system.test_workers import until
 
@@ -38,12 +38,12 @@ async def told(here: ChatSocket, there: ChatSocket, texts: list[str]) -> float:
 
 
 async def test_a_node_that_nats_does_not_reach_hears_a_little_later(
-    make_postgres: Callable[[], Postgres],
+    make_postgres: Callable[..., Postgres],
     make_server: Callable[..., Server],
     nats: NatsServer,
     record_property: Callable[[str, object], None],
 ) -> None:
-    url = make_postgres().create("messenger")
+    url = make_postgres(lived_in=True).url(DATABASE)
     async with BlackHole(nats.port).running() as hole, AsyncExitStack() as stack:
         nodes = []
         for port in (nats.port, hole.port):

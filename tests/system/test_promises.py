@@ -42,8 +42,8 @@ CHECKS = [
 Operation = schemathesis.APIOperation[Any, Any, Any, Any]
 Case = schemathesis.Case[Any]
 
-SELDOMER = 25
-"""How many times fewer examples of each kind an operation gets than a property: 4 in `make test`, 12 in `make explore`."""
+SELDOMER = 50
+"""How many times fewer examples of each kind an operation gets than a property: 2 in `make test`, 6 in `make explore`."""
 
 EVENT_STREAM = "text/event-stream"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.postgres import Postgres
+from tests.system.postgres import DATABASE, Postgres
 from tests.system.resume import OUTAGES, Outage, Run
 from tests.system.server import Server
 from tests.system.talker import REPLAY_PAGE
@@ -27,15 +27,15 @@ def begin(
     outages: Sequence[Outage],
     **settings: str,
 ) -> Run:
-    server = make_server(settings={"DATABASE_URL": postgres.create("messenger"), **settings})
+    server = make_server(settings={"DATABASE_URL": postgres.url(DATABASE), **settings})
     server.start()
-    return Run(1, server, postgres, "messenger", sends, outages)
+    return Run(1, server, postgres, DATABASE, sends, outages)
 
 
 async def test_ten_thousand_sends_with_kills_and_disconnects(
     make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    outcome = await begin(make_server, make_postgres(), sends=10_000, outages=OUTAGES).run()
+    outcome = await begin(make_server, make_postgres(lived_in=True), sends=10_000, outages=OUTAGES).run()
     assert outcome.faults == []
     assert len(outcome.taken) == len(OUTAGES) - 1
     assert min(outcome.taken) > 0, outcome.taken
@@ -60,7 +60,7 @@ def forget_what_is_unlike(postgres: Postgres, database: str) -> None:
 async def test_a_mutant_is_found_out(
     mutant: str, rule: str, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    postgres = make_postgres()
+    postgres = make_postgres(lived_in=True)
     outages: list[Outage] = [("server",)]
     run = begin(make_server, postgres, sends=1500, outages=outages, PYTHONPATH=str(MUTANTS / mutant))
     if mutant == "forgets_nonces":

@@ -84,10 +84,14 @@ class Texts(Packed):
 
     @classmethod
     def of(cls, values: Sequence[str]) -> "Texts":
+        return cls.packed([value.encode() for value in values])
+
+    @classmethod
+    def packed(cls, values: Sequence[bytes]) -> "Texts":
+        """Packs texts that are encoded as UTF-8 already."""
         parts = [_header(len(values), 25)]
         for value in values:
-            data = value.encode()
-            parts += (len(data).to_bytes(4, "big"), data)
+            parts += (len(value).to_bytes(4, "big"), value)
         return cls(b"".join(parts))
 
 

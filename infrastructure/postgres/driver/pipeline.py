@@ -6,7 +6,7 @@ statements of an exchange one after the other, as if each had waited for the ans
 that fails.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import count
 from typing import Any, Final, LiteralString
@@ -51,6 +51,19 @@ class Refused(Exception):
         self.error = error
 
 
+@frozen(eq=False)
+class Found:
+    """The answer to a statement. Its rows are decoded when they are asked for."""
+
+    _load: Callable[[int, int], Rows]
+    count: int
+
+    def rows(self, first: int = 0, end: int | None = None) -> Rows:
+        """Returns the rows from number ``first`` to before ``end``."""
+        end = self.count if end is None else min(end, self.count)
+        return self._load(first, end) if first < end else []
+
+
 @frozen
 class _Sent:
     statement: Statement
@@ -61,7 +74,14 @@ class _Sent:
 
 async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
     """
-    Carries out statements in one exchange, and returns the rows of each.
+    Carries out statements in one exchange, and returns the rows of each. See `find`.
+    """
+    return [found.rows() for found in await find(connection, statements)]
+
+
+async def find(connection: Connection[Any], statements: Sequence[Statement]) -> list[Found]:
+    """
+    Carries out statements in one exchange, and returns what answers each.
 
     Raises:
         Refused: The server refused one of them.
@@ -79,7 +99,7 @@ async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> l
                 pgconn.exit_pipeline_mode()
             except psycopg.OperationalError:  # it was interrupted, or the connection is lost
                 cut(connection)
-    return [_rows(connection, each, answers) for each in sent]
+    return [_found(connection, each, answers) for each in sent]
 
 
 def notice_end(connection: Connection[Any]) -> None:
@@ -159,17 +179,16 @@ def _severity(answer: PGresult) -> bytes | None:
     return answer.error_field(DiagnosticField.SEVERITY_NONLOCALIZED)
 
 
-def _rows(connection: Connection[Any], sent: _Sent, answers: Iterator[PGresult]) -> Rows:
+def _found(connection: Connection[Any], sent: _Sent, answers: Iterator[PGresult]) -> Found:
     if sent.is_new:
         _check(sent, next(answers))
         connection.prepared[sent.statement.text] = sent.name
     answer = next(answers)
     _check(sent, answer)
-    if not answer.ntuples:
-        return []
     loading = Transformer(connection)
-    loading.set_pgresult(answer)
-    return loading.load_rows(0, answer.ntuples, tuple)
+    if answer.ntuples:
+        loading.set_pgresult(answer)
+    return Found(lambda first, end: loading.load_rows(first, end, tuple), answer.ntuples)
 
 
 def _check(sent: _Sent, answer: PGresult) -> None:

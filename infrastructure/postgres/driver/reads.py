@@ -8,9 +8,9 @@ same reads through the engine take two to three times the CPU, and most requests
 import asyncio
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, TypeVar
 
 import psycopg
 from attrs import define, field, frozen
@@ -20,6 +20,7 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
+from infrastructure.postgres.driver.arrays import Bigint, Packed
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
     READ_SNAPSHOT,
@@ -30,8 +31,11 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import complaints, in_our_terms
+from infrastructure.postgres.driver.pipeline import Found, Refused, Rows, Statement, find
 from infrastructure.postgres.driver.room import FairRoom
 from infrastructure.postgres.driver.waits import Waits
+
+T = TypeVar("T")
 
 Row = RowMapping | Mapping[str, Any]
 """A row by column name, from SQLAlchemy or from the driver."""
@@ -90,6 +94,11 @@ class Prepared:
         object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
         object.__setattr__(self, "_names", tuple(names))
 
+    def asked(self, **parameters: Packed) -> Statement:
+        """Returns the statement with its parameters, for `ReadPool.exchange`. Its constants are numbers."""
+        given = {**{name: Bigint.of(value) for name, value in self.constants.items()}, **parameters}
+        return Statement(self.numbered, [given[name] for name in self._names])
+
     async def run(self, connection: psycopg.AsyncConnection[Any], parameters: Mapping[str, Any]) -> "Cursor":
         given = {**self.constants, **parameters} if self.constants else parameters
         cursor = psycopg.AsyncRawCursor(connection, row_factory=self.rows)
@@ -125,14 +134,6 @@ class ReadTransaction(PreparedReads):
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
         cursor = await statement.run(self._reader, parameters)
         return await cursor.fetchall()
-
-    async def slices(self, statement: Prepared, **parameters: Any) -> AsyncIterator[Sequence[Any]]:
-        """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
-        cursor = await statement.run(self._reader, parameters)
-        while rows := await cursor.fetchmany(SLICE):
-            yield rows
-            if len(rows) == SLICE:
-                await asyncio.sleep(0)
 
 
 @define(eq=False)
@@ -178,7 +179,7 @@ class ReadPool(PreparedReads):
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
-        async with self._reading(None, {}, reader) as (connection, _):
+        async with self._reading(_begin, reader) as (connection, _):
             try:
                 yield ReadTransaction(connection)
             finally:
@@ -206,25 +207,48 @@ class ReadPool(PreparedReads):
     async def _rows_for(
         self, whose: Hashable, statement: Prepared, parameters: Mapping[str, Any]
     ) -> Sequence[Row]:
-        async with self._reading(statement, parameters, whose) as (reader, found):
-            assert found is not None
+        async def run(reader: ReadConnection) -> Cursor:
+            if reader.is_pooled:
+                await _begin(reader)
+            return await statement.run(reader, parameters)
+
+        async with self._reading(run, whose) as (reader, found):
             rows = await found.fetchall()
             if reader.is_pooled:
                 await reader.command(END)
             return rows
 
+    async def exchange(self, *statements: Statement, whose: Hashable = SHARED) -> Sequence[Found]:
+        """
+        Reads several statements from one snapshot, in one exchange with the server.
+
+        Raises:
+            Unavailable: Storage did not answer, or all connections were busy for too long.
+        """
+
+        async def run(reader: ReadConnection) -> Sequence[Found]:
+            beginning = [Statement(text) for text in (READ_SNAPSHOT, reader.settings) if text]
+            try:
+                found = await find(reader, [*beginning, *statements, Statement(END)])
+            except Refused as refused:
+                raise refused.error from None
+            return found[len(beginning) : -1]
+
+        async with self._reading(run, whose) as (_, found):
+            return found
+
     @asynccontextmanager
     async def _reading(
-        self, first: Prepared | None, parameters: Mapping[str, Any], whose: Hashable = None
-    ) -> AsyncIterator[tuple[ReadConnection, Cursor | None]]:
-        """Yields a connection and the result of ``first``. Without a ``first`` statement a transaction begins instead."""
+        self, run: Callable[[ReadConnection], Awaitable[T]], whose: Hashable = None
+    ) -> AsyncIterator[tuple[ReadConnection, T]]:
+        """Yields a connection and the result of ``run`` on it. It may be run again on another one, if the server has ended the first."""
         self._check_open()
         await self._wait_for_room(whose)
         self.in_use += 1
         try:
             self._check_open()
             with in_our_terms():
-                reader, found = await self._run_first(first, parameters)
+                reader, found = await self._run_first(run)
             try:
                 with in_our_terms(), within(self._deadline, reader):
                     yield reader, found
@@ -272,37 +296,41 @@ class ReadPool(PreparedReads):
             cut(reader)
             await reader.close()
 
-    async def _run_first(
-        self, first: Prepared | None, parameters: Mapping[str, Any]
-    ) -> tuple[ReadConnection, Cursor | None]:
+    async def _run_first(self, run: Callable[[ReadConnection], Awaitable[T]]) -> tuple[ReadConnection, T]:
         """
-        Runs the statement on an idle connection. If the server has ended that one, it has probably ended the others too: all
+        Runs the first statement on an idle connection. If the server has ended that one, it has probably ended the others too: all
         are closed and a new one is used.
         """
         if self._idle:
             try:
                 reader = self._idle.pop()
-                return reader, await _ask(reader, ANSWERS_WITHIN, first, parameters)
+                return reader, await _ask(reader, ANSWERS_WITHIN, run)
             except psycopg.OperationalError as error:
                 complaints.tell("connected again", str(error), error.sqlstate)
                 await self._close_idle()
         generation = self._generation
         fresh: ReadConnection = await self._connector.connect(dict_row)
         fresh.generation = generation
-        return fresh, await _ask(fresh, self._deadline, first, parameters)
+        return fresh, await _ask(fresh, self._deadline, run)
 
 
-async def _ask(
-    reader: ReadConnection, seconds: float, first: Prepared | None, parameters: Mapping[str, Any]
-) -> Cursor | None:
+async def _begin(reader: ReadConnection) -> None:
+    await begin(reader, READ_SNAPSHOT)
+
+
+async def _ask(reader: ReadConnection, seconds: float, run: Callable[[ReadConnection], Awaitable[T]]) -> T:
     try:
         with within(seconds, reader):
-            if first is None or reader.is_pooled:
-                await begin(reader, READ_SNAPSHOT)
-            if first is None:
-                return None
-            return await first.run(reader, parameters)
+            return await run(reader)
     except BaseException:
         cut(reader)
         await reader.close()
         raise
+
+
+async def sliced(found: Found) -> AsyncIterator[Rows]:
+    """Yields what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
+    for first in range(0, found.count, SLICE):
+        yield found.rows(first, first + SLICE)
+        if first + SLICE < found.count:
+            await asyncio.sleep(0)

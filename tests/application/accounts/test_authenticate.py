@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from attrs import evolve
@@ -70,6 +71,27 @@ async def program(people: AccountsWorld) -> Authenticate:
     made = await people.access_tokens.make(ann, command)
     people.clock.pass_by(minutes=2)
     return Authenticate(token=made.text)
+
+
+async def test_a_program_is_there_until_its_token_expires(people: AccountsWorld) -> None:
+    command = await program(people)
+    actor = await people.accounts.authenticate(command)
+    assert actor.last_moment is not None
+    people.clock.at = actor.last_moment - timedelta(microseconds=1)
+    await people.accounts.authenticate(command)
+    people.clock.at = actor.last_moment
+    with pytest.raises(NotAuthenticated):
+        await people.accounts.authenticate(command)
+
+
+async def test_a_device_may_stay_for_ever_unless_sessions_have_a_last_day(people: AccountsWorld) -> None:
+    signed_in = await people.join("one@example.com")
+    opened_at = people.clock.at
+    assert (await people.actor(signed_in)).last_moment is None
+    people.rules = evolve(people.rules, sessions=Lifetimes(longest=timedelta(days=90)))
+    accounts = people.accounts_over(people.ports)
+    actor = await accounts.authenticate(Authenticate(token=signed_in.access_token))
+    assert actor.last_moment == opened_at.replace(microsecond=0) + timedelta(days=90)
 
 
 @pytest.mark.parametrize("error", [Unavailable(), Overloaded(), OutcomeUnknown(), SessionNotFound()])

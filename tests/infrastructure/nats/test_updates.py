@@ -17,6 +17,7 @@ from infrastructure.system.ids import SystemIds
 from tests.certificates import make_certificate
 from tests.contracts.buses import OverNats, process, processes, until
 from tests.nats import NatsServer
+from tests.nats_accounts import ACCOUNT, USER, Accounts, Key
 from tests.ports import free_port
 from tests.scratch import scratch_folder
 
@@ -89,4 +90,64 @@ def test_files_that_are_no_certificates_end_the_start(tmp_path: Path) -> None:
     wrong.write_text("nothing")
     settings = BusSettings(kind=BusKind.NATS, nats_servers=("nats://one",), nats_ca=wrong)
     with pytest.raises(CannotStart, match="NATS_CA_FILE"):
+        make_bus(Settings(bus=settings), "postgresql://nowhere", SystemIds())
+
+
+@pytest.fixture
+def accounts() -> Iterator[tuple[NatsServer, Accounts]]:
+    """A server whose users are let in by their account."""
+    with scratch_folder("nats-accounts-") as folder:
+        accounts = Accounts()
+        (folder / "conf").write_text(accounts.configuration())
+        server = NatsServer(folder, ["-c", str(folder / "conf")])
+        server.start()
+        try:
+            yield server, accounts
+        finally:
+            server.stop()
+
+
+def with_credentials(server: NatsServer, path: Path) -> BusSettings:
+    return BusSettings(
+        kind=BusKind.NATS, nats_servers=(server.url,), nats_credentials=path, nats_subject=uuid4().hex
+    )
+
+
+async def test_credentials_of_a_user_open_the_door(accounts: tuple[NatsServer, Accounts]) -> None:
+    server, made = accounts
+    path = made.credentials(server.folder / "creds")
+    async with processes(AsSet(server, settings=with_credentials(server, path)), 2):
+        pass
+
+
+async def test_a_key_that_is_not_the_tokens_is_refused_until_the_file_is_renewed(
+    accounts: tuple[NatsServer, Accounts], caplog: pytest.LogCaptureFixture
+) -> None:
+    server, made = accounts
+    path = made.credentials(server.folder / "creds", seed=Key(USER).seed)
+    medium = AsSet(server, settings=with_credentials(server, path))
+    async with process(medium):
+        await until(lambda: "the connection between processes was lost" in caplog.text)
+        made.credentials(path)
+        async with processes(medium, 2):
+            pass
+
+
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "{key}", Key(ACCOUNT).seed, Key(USER).seed[:-1] + "A", "SU", "no base32: 1"],
+    ids=["no file", "empty", "only a key", "of an account", "damaged", "short", "nonsense"],
+)
+def test_credentials_that_cannot_be_used_end_the_start(tmp_path: Path, content: str | None) -> None:
+    path = tmp_path / "creds"
+    if content in {"", "{key}"}:
+        path.write_text(
+            content.format(
+                key=f"-----BEGIN USER NKEY SEED-----\n{Key(USER).seed}\n-----END USER NKEY SEED-----"
+            )
+        )
+    elif content is not None:
+        Accounts().credentials(path, seed=content)
+    settings = BusSettings(kind=BusKind.NATS, nats_servers=("nats://one",), nats_credentials=path)
+    with pytest.raises(CannotStart, match="NATS_CREDENTIALS_FILE"):
         make_bus(Settings(bus=settings), "postgresql://nowhere", SystemIds())

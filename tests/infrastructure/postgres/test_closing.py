@@ -70,7 +70,11 @@ def reads(url: str) -> Pool:
 
 def single_reads(url: str) -> Pool:
     pool = ReadPool(url)
-    return Pool(lambda: pool._reading(BACKEND, {}), lambda both: both[1].fetchall(), pool.close)
+    return Pool(
+        lambda: pool._reading(lambda reader: BACKEND.run(reader, {})),
+        lambda both: both[1].fetchall(),
+        pool.close,
+    )
 
 
 def batches(url: str) -> Pool:

@@ -7,7 +7,7 @@ What counts is how many pages of tables and indexes a statement looked at, as th
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from uuid import UUID
 import psycopg
 import pytest
 from attrs import frozen
-from psycopg.pq import TransactionStatus
+from psycopg.pq import Format, TransactionStatus
 from psycopg.rows import tuple_row
 from sqlalchemy import create_engine
 
@@ -24,7 +24,7 @@ from config.ports import Storage
 from domain.ids import ChatId, MessageId, ProfileId
 from infrastructure.postgres.accounts import LETTERS_LOOKED_AT
 from infrastructure.postgres.driver import connection as connections
-from infrastructure.postgres.driver.pipeline import Rows, Statement
+from infrastructure.postgres.driver.pipeline import Found, Rows, Statement
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import ENTRIES, OTHERS, PAGE, PEOPLE, PRESENT, READERS
@@ -128,8 +128,24 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
             answers.append(await cursor.fetchall() if cursor.description else [])
         return answers
 
+    async def found_one_by_one(
+        connection: psycopg.AsyncConnection[Any], statements: Sequence[Statement]
+    ) -> Sequence[Found]:
+        answers = []
+        for each in statements:
+            cursor = psycopg.AsyncRawCursor(connection, row_factory=tuple_row)
+            cursor.format = Format.BINARY
+            await cursor.execute(each.text, each.parameters or None, prepare=True)
+            rows = await cursor.fetchall() if cursor.description else []
+            answers.append(Found(slices_of(rows), len(rows)))
+        return answers
+
+    def slices_of(rows: Rows) -> Callable[[int, int], Rows]:
+        return lambda first, end: rows[first:end]
+
     with monkeypatch.context() as patch:
         patch.setattr(psycopg.AsyncCursor, "execute", execute)
+        patch.setattr("infrastructure.postgres.driver.reads.find", found_one_by_one)
         patch.setattr("infrastructure.postgres.driver.batches.ask", one_by_one)
         yield ran
 

@@ -1,6 +1,7 @@
 """Pages of history from a real streaming replica: one that follows, one that is behind, one that stands still, and a dead one."""
 
 import asyncio
+import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +10,6 @@ from typing import Any
 
 import pytest
 from attrs import define, evolve, field
-from sqlalchemy import create_engine
 from typing_extensions import override
 
 from application.actor import Actor
@@ -21,11 +21,12 @@ from domain.chat_errors import NotAMember
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.reads import Prepared, ReadPool
 from infrastructure.postgres.replica import REPLAYED, RESTS, Replica
-from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import PostgresViews
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.storages import postgres_storage
-from tests.system.postgres import Postgres, binaries, unprivileged
+from tests.system.postgres import DATABASE, Postgres, binaries, unprivileged
+
+SCRIPTS = Path(__file__).resolve().parents[3] / "docs" / "deploy" / "postgres"
 
 PATIENCE = 60.0
 """Seconds after which something hangs."""
@@ -63,23 +64,39 @@ class Pair:
         self.on_standby("SELECT pg_wal_replay_resume()")
 
 
+def carried_out(script: str, data: Path, *words: str) -> str:
+    """What a script of docs/deploy/postgres says. The last thing that one of them does is to run PostgreSQL, which only says so here."""
+    instead = data.parent / "bin"
+    instead.mkdir(exist_ok=True)
+    (instead / "postgres").write_text("#!/bin/sh\necho followed\n")
+    (instead / "postgres").chmod(0o755)
+    environment = {
+        "PATH": f"{instead}:{binaries()}:{os.environ['PATH']}",
+        "PGDATA": str(data),
+        "POSTGRES_USER": "messenger",
+    }
+    done = subprocess.run(
+        unprivileged(["bash", str(SCRIPTS / script), *words]),
+        check=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return done.stdout
+
+
 @pytest.fixture
 def pair(tmp_path: Path) -> Iterator[Pair]:
-    primary = Postgres(tmp_path / "primary")
+    primary = Postgres(tmp_path / "primary", lived_in=True)
     standby = Postgres(tmp_path / "standby", {"hot_standby": "on"})
     with primary.running():
-        url = primary.create("messenger")
-        engine = create_engine(url)
-        with engine.begin() as connection:
-            upgrade(connection)
-        engine.dispose()
         standby.folder.mkdir()
-        where = ["--host", "127.0.0.1", "--port", str(primary.port), "--username", "postgres"]
-        how = ["--pgdata", str(standby.data), "--write-recovery-conf", "--checkpoint", "fast", "--no-sync"]
-        command = unprivileged([str(binaries() / "pg_basebackup"), *where, *how])
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+        where = ["--host", "127.0.0.1", "--port", str(primary.port), "--username", "postgres", "--no-sync"]
+        assert carried_out("follow.sh", standby.data, *where) == "followed\n"
         with standby.running():
-            yield Pair(primary, standby, url)
+            yield Pair(primary, standby, primary.url(DATABASE))
 
 
 @define(eq=False)
@@ -179,6 +196,13 @@ async def reading(pair: Pair) -> AsyncIterator[Reader]:
             yield reader
         finally:
             await replica.close()
+
+
+def test_the_examples_database_lets_replicas_in_that_know_the_password(pair: Pair) -> None:
+    carried_out("let-replicas-in.sh", pair.primary.data)
+    rules = "SELECT database, user_name, auth_method, error FROM pg_hba_file_rules ORDER BY rule_number DESC"
+    with pair.primary.connect() as connection:
+        assert connection.execute(rules).fetchone() == (["replication"], ["messenger"], "scram-sha-256", None)
 
 
 async def test_a_page_has_what_was_said_just_before(pair: Pair) -> None:

@@ -12,10 +12,12 @@ import pytest
 from application.errors import Unavailable
 from application.ports.own_changes import Lost, Missed
 from domain.ids import AccountId, ChatId, ProfileId, SessionId
-from infrastructure.postgres.driver.reads import SLICE, Prepared, ReadPool
+from infrastructure.postgres.driver.arrays import Bigint
+from infrastructure.postgres.driver.reads import SLICE, Prepared, ReadPool, sliced
 from infrastructure.postgres.driver.together import HEAVIEST
 from infrastructure.postgres.own_changes import FEW_PERSONAL, PostgresOwnChanges
 from infrastructure.postgres.views import PostgresViews
+from tests.postgres import PostgresServer
 from tests.statements import counted
 
 PATIENCE = 60.0
@@ -157,7 +159,29 @@ async def test_different_cursors_share_a_read_and_nothing_is_counted_that_is_kno
         (2, 0),
         (3, 0),
     ]
-    assert count.statements == 1, "where storage is; the others are read in slices"
+    assert count.statements == 3, "where storage is, the chats and the own logs"
+
+
+async def test_cursors_with_different_running_transactions_share_a_read(
+    own: PostgresOwnChanges,
+    beside: psycopg.Connection[Any],
+    postgres_server: PostgresServer,
+) -> None:
+    one, other, third = people(beside, 1, 1, 1)
+    with postgres_server.connect(beside.info.dbname) as unfinished:
+        with unfinished.transaction():
+            for person in (one, other):
+                unfinished.execute(TOLD, {"person": person, "entries": 1, "kind": ADDED})
+            beside.execute(TOLD, {"person": third, "entries": 1, "kind": ADDED})
+            early = await own.here()
+        late = await own.here()
+    assert len(early.place.split("-")) == 2, "a transaction is running there"
+    with counted() as count:
+        found = await asyncio.gather(
+            own.since(one, early, 1), own.since(other, late, 1), own.since(third, early, 1)
+        )
+    assert [isinstance(each, Missed) and len(each.personal) for each in found] == [1, 0, 0]
+    assert count.statements == 3
 
 
 class Emptied:
@@ -195,20 +219,18 @@ async def test_the_event_loop_is_given_back_while_much_is_decoded(pool: ReadPool
     async def tick() -> None:
         nonlocal ticks
         while True:
-            await asyncio.sleep(0)
             ticks += 1
+            await asyncio.sleep(0)
 
-    async with pool.open() as reads:
-        between, sizes, ticking = [], [], asyncio.create_task(tick())
-        slices = reads.slices(
-            Prepared("SELECT n FROM generate_series(1, %(count)s) n", {}), count=3 * SLICE + 1
-        )
-        async for rows in slices:
-            sizes.append(len(rows))
-            between.append(ticks)
-        ticking.cancel()
-        with suppress(asyncio.CancelledError):
-            await ticking
+    numbers = Prepared("SELECT n FROM generate_series(1, %(count)s) n", {})
+    (found,) = await pool.exchange(numbers.asked(count=Bigint.of(3 * SLICE + 1)))
+    between, sizes, ticking = [], [], asyncio.create_task(tick())
+    async for rows in sliced(found):
+        sizes.append(len(rows))
+        between.append(ticks)
+    ticking.cancel()
+    with suppress(asyncio.CancelledError):
+        await ticking
     assert sizes == [SLICE, SLICE, SLICE, 1]
     assert len(set(between)) == 4, "another task runs between two slices"
 

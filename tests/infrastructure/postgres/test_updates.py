@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -17,8 +17,10 @@ from config.settings.groups import Bus as BusSettings
 from config.settings.groups import Settings
 from config.settings.readers import BusKind
 from domain.ids import ChatId
+from infrastructure.postgres import updates
 from infrastructure.postgres.driver.connection import Connection
-from infrastructure.postgres.updates import NOTIFY, PostgresUpdates
+from infrastructure.postgres.driver.pipeline import Rows, Statement, ask
+from infrastructure.postgres.updates import PostgresUpdates
 from infrastructure.system.ids import SystemIds
 from tests.contracts.buses import PATIENCE, Notified, change, connected, process, processes, until
 from tests.pgbouncer import Pooler
@@ -90,16 +92,14 @@ async def test_a_bus_goes_past_the_pooler_of_its_database(messenger_database: st
 
 
 async def test_notifying_waits_for_no_disk(emptied_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    execute: Callable[..., Any] = Connection.execute
     durability: list[str] = []
 
-    async def execute_and_ask(self: Connection[Any], query: Any, *arguments: Any, **options: Any) -> Any:
-        if query == NOTIFY:
-            (how,) = await (await execute(self, "SHOW synchronous_commit")).fetchone()
-            durability.append(how)
-        return await execute(self, query, *arguments, **options)
+    async def ask_first(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+        ((how,),) = (await ask(connection, [Statement("SHOW synchronous_commit")]))[0]
+        durability.append(how)
+        return await ask(connection, statements)
 
-    monkeypatch.setattr(Connection, "execute", execute_and_ask)
+    monkeypatch.setattr(updates, "ask", ask_first)
     async with processes(Notified(emptied_database), 2):
         pass
     assert set(durability) == {"off"}

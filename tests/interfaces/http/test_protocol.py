@@ -1,14 +1,17 @@
 """Our uvicorn HTTP class over real sockets: requests as RFC 9112 has them, and what one client may cost the others."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, cast
+from urllib.parse import urlencode
+from weakref import WeakSet
 
 import pytest
 from attrs import define, field
@@ -22,8 +25,9 @@ from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
-from interfaces.pace import BYTES, NETWORK_WAITS, Moments, Pace
+from interfaces.pace import BYTES, NETWORK_WAITS, REFUSED_SIGN_IN, Moments, Pace
 from interfaces.throttled import ThrottledWarning
+from tests.interfaces.http.conftest import PASSWORD
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
 GET = b"GET /livez HTTP/1.1\r\nHost: server\r\n\r\n"
@@ -725,6 +729,44 @@ class TestPlaces:
         assert asyncio.run(made()) == (896, 672)
 
 
+@pytest.fixture
+def without_collections() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        GET[:-4],
+        GET * 3,
+        post("/echo", "Content-Length: 100000", body=b"x" * 50_000),
+        post("/livez", "Transfer-Encoding: chunked", body=b"nonsense"),
+    ],
+)
+async def test_a_connection_that_is_over_is_freed_without_a_collection(
+    monkeypatch: pytest.MonkeyPatch, without_collections: None, sent: bytes
+) -> None:
+    there = WeakSet[HttpConnection]()
+    connection_made = HttpConnection.connection_made
+
+    def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
+        there.add(self)
+        connection_made(self, transport)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", noted)
+    async with serving() as site:
+        line = await site.line()
+        line.send(sent)
+        await until(lambda: len(there) == 1)
+        await asyncio.sleep(0.05)
+        line.writer.transport.abort()
+        await until(lambda: not there)
+
+
 class Takes(Pace):
     """A pace that remembers what it was asked for."""
 
@@ -773,6 +815,19 @@ class TestPace:
                 await line.answer()
             await until(lambda: len(pace.networks) >= moments)
             assert pace.networks == ["127.0.0.1"] * moments
+
+    @pytest.mark.parametrize(("password", "requests"), [(PASSWORD, 1), ("wrong", REFUSED_SIGN_IN)])
+    @pytest.mark.parametrize("form", ["json", "x-www-form-urlencoded"])
+    async def test_a_refused_sign_in_counts_as_many(self, form: str, password: str, requests: int) -> None:
+        path = "/accounts/sign-in/" if form == "json" else "/accounts/sign-in/swagger/"
+        fields = {"email": "one@example.com", "password": password}
+        body = json.dumps(fields) if form == "json" else urlencode(fields)
+        async with self.paced(10) as (site, pace):
+            await site.app.state.world.person("one@example.com")
+            headers = [f"Content-Type: application/{form}", f"Content-Length: {len(body.encode())}"]
+            answer = await site.ask(post(path, *headers, body=body.encode()))
+            assert answer.status == (200 if password == PASSWORD else 401)
+            assert pace.take("127.0.0.1") == pytest.approx(requests / 10)
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
         async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):

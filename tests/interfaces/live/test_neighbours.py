@@ -89,6 +89,27 @@ class TestChats:
         later(one.hub)
         assert presence(ear) == [("user_joined", who), ("user_disconnected", who)]
 
+    async def test_who_was_there_before_is_not_told_as_coming(
+        self, here: MessengerWorld, nodes: list[Node]
+    ) -> None:
+        """Until the chat is opened on a node, that node ignores what others say about it."""
+        one, two = nodes
+        ann, bob = await here.actor(), await here.actor()
+        chat, who = await here.chat(ann, bob), str(bob.profile_id)
+        _, phone = await two.enter(bob, chat)
+        ear, _ = await one.enter(ann, chat)
+        channel = one.hub.channels.find(chat)
+        assert channel is not None
+        two.hub.receive([WhoIsThere(node="three")])
+        await until(lambda: bob.profile_id in channel.audience.elsewhere)
+        assert presence(ear) == []
+        _, desk = await one.enter(bob, chat)
+        assert presence(ear) == [], "he is there already"
+        await leaves(two, phone)
+        assert presence(ear) == []
+        await leaves(one, desk)
+        assert presence(ear) == [("user_disconnected", who)]
+
     async def test_a_lost_word_is_said_again(self, here: MessengerWorld, nodes: list[Node]) -> None:
         one, two = nodes
         ann, bob = await here.actor(), await here.actor()
@@ -98,6 +119,9 @@ class TestChats:
         await two.enter(bob, chat)
         one.arrives = hear
         assert presence(ear) == []
+        channel = one.hub.channels.find(chat)
+        assert channel is not None
+        channel.audience.opened_at -= LASTS
         two.hub.receive([WhoIsThere(node="three")])
         await until(lambda: presence(ear) == [("user_joined", who)])
 

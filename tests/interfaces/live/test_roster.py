@@ -36,7 +36,7 @@ class Listens:
 
 
 def audiences(count: int) -> list[Audience]:
-    return [Audience(ChatId(uuid4())) for _ in range(count)]
+    return [Audience(ChatId(uuid4()), opened_at=0.0) for _ in range(count)]
 
 
 acts = st.lists(

@@ -98,13 +98,13 @@ class House:
         assert head.startswith("HTTP/1.1 101 "), head
         return line
 
-    async def dial(self, *, narrow: bool = False) -> "Line":
+    async def dial(self, *, narrow: bool = False, port: int | None = None) -> "Line":
         raw = socket.socket()
         if narrow:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", self.port))
+        await asyncio.get_running_loop().sock_connect(raw, ("127.0.0.1", port or self.port))
         reader, writer = await asyncio.open_connection(sock=raw, limit=1024 if narrow else 65536)
         self.lines.append(Line(reader, writer))
         return self.lines[-1]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from application.chats.delete import DeleteChat
 from application.errors import Overloaded
 from application.messages.send import SendMessage
-from config.settings.groups import Chat
+from config.settings.groups import Chat, Settings
 from domain.events import SessionEnd, SessionEnded
 from domain.ids import ChatId
 from domain.message import Body
@@ -24,7 +25,7 @@ from interfaces.ws.options import SocketOptions
 from interfaces.ws.services import SocketServices
 from tests.interfaces.ws.asgi import ClientSocket, Closed, connected
 from tests.strategies import START
-from tests.world import SETTINGS, MessengerWorld, SignedInPerson, world
+from tests.world import SETTINGS, MessengerWorld, SignedInPerson, TickingClock, world
 
 
 @define(eq=False)
@@ -53,8 +54,10 @@ class ServedSockets:
 
 
 @asynccontextmanager
-async def serving(options: SocketOptions | None = None, **chat: Any) -> AsyncIterator[ServedSockets]:
-    async with world(settings=evolve(SETTINGS, chat=Chat(**chat))) as here:
+async def serving(
+    options: SocketOptions | None = None, settings: Settings = SETTINGS, **chat: Any
+) -> AsyncIterator[ServedSockets]:
+    async with world(settings=evolve(settings, chat=Chat(**chat))) as here:
         messenger = here.messenger
         clock = here.application.adapters.clock()
         hub = Hub(
@@ -278,6 +281,28 @@ async def test_the_end_of_a_session_and_of_a_chat(server: ServedSockets) -> None
         assert (await anns.receive_json())["type"] == "user_joined"
         await server.world.messenger.chats.delete(ann.actor, DeleteChat(chat_id=chat_id))
         assert await anns.closed() == (1008, "Chat not found")
+
+
+@pytest.mark.parametrize("path", ["/chats/{}/ws", "/ws"])
+async def test_a_session_that_reaches_its_last_day_while_a_socket_is_open(path: str) -> None:
+    lasting = evolve(
+        SETTINGS,
+        auth=evolve(SETTINGS.auth, session_days=1),
+        jwt=evolve(SETTINGS.jwt, access_lifetime=timedelta(days=1)),
+    )
+    async with serving(settings=lasting) as server:
+        chat_id, (ann,) = await server.people(1)
+        clock = server.world.application.adapters.clock()
+        assert isinstance(clock, TickingClock)
+        clock.step = timedelta()
+        clock.at = START + timedelta(days=1, seconds=-0.05)
+        async with connected(server.app, path.format(chat_id)) as socket:
+            socket.send_json({"type": "auth", "token": ann.token})
+            assert (await socket.receive_json())["type"] == "auth_success"
+            clock.at += timedelta(minutes=1)
+            with pytest.raises(Closed) as closed:
+                await socket.receive(10)
+        assert (closed.value.code, closed.value.reason) == (4401, "session ended")
 
 
 async def test_a_message_of_who_has_gone_is_stored(server: ServedSockets) -> None:

@@ -5,8 +5,10 @@ under another class. What a client sees is the same.
 
 import asyncio
 import asyncio.selector_events
+import gc
 import time
 from typing import Any
+from weakref import WeakSet
 
 import orjson
 import pytest
@@ -16,7 +18,9 @@ from application.ports.updates import Typing
 from application.views import Snapshot
 from domain.events import SessionEnd, SessionEnded
 from domain.message import BODY_LIMIT
+from interfaces.http.protocol import HttpConnection
 from interfaces.ws.protocol import FINAL_GRACE
+from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import ENOUGH, FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
 from tests.strategies import START
 
@@ -398,3 +402,27 @@ class TestLeaving:
         house.server.should_exit = True
         await ann.until_close()
         assert await ann.until_cut() < FINAL_GRACE, "which others get"
+
+
+async def test_what_read_the_handshake_is_freed_while_the_socket_is_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = WeakSet[HttpConnection]()
+    connection_made = HttpConnection.connection_made
+
+    def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
+        there.add(self)
+        connection_made(self, transport)
+
+    monkeypatch.setattr(HttpConnection, "connection_made", noted)
+    async with serving("handed over") as house:
+        chat = await house.chat("Ann")
+        gc.collect()
+        gc.disable()
+        try:
+            ann = await house.enter("Ann", chat)
+            await until(lambda: not there)
+        finally:
+            gc.enable()
+        ann.say(type="ping", id=1)
+        assert await ann.hear() == {"type": "pong", "id": 1}

@@ -3,13 +3,14 @@ Faults on a cluster of two nodes, again and again, while people with hostile cli
 
     python -m tests.system.faults [--minutes 10] [--each 2] [--bus nats|notify] [--workers 1] [--from 0] [--all] [--fault F1]
         [--keep FILE] [--write docs]
-    python -m tests.system.faults --mutants [--fault NAME]
+    python -m tests.system.faults --mutants [--fault NAME] [--keep FILE] [--write docs]
+    python -m tests.system.faults --minutes 0 --keep FILE --write docs
 
 Each round has three faults, those that were played least so far; a number decides what the people do, though not how the
 machine shares its time. The table tells for each fault how often it happened, what was wrong in its rounds and how long it
 took until everything had healed. With ``--keep`` a run goes on where the runs before it ended, so that a long schedule can be played in
-pieces. ``--write`` makes a page of the table in a folder, with a picture. With ``--mutants`` the messenger is made wrong in
-seven ways, and each must be found.
+pieces. ``--write`` makes a page of the table in a folder, with a picture; without any minutes, of what was kept before. With
+``--mutants`` the messenger is made wrong in seven ways, and each must be found.
 """
 
 import argparse
@@ -26,10 +27,11 @@ from typing import Final
 from attrs import define
 
 from tests.scratch import scratch_folder, use_memory
+from tests.system.faults import trials
 from tests.system.faults.catalogue import BY_NAME, FAULTS, Fault
 from tests.system.faults.cluster import Bus, Cluster, clustered
 from tests.system.faults.page import NAME, Table, document, picture
-from tests.system.faults.record import Record, append, read
+from tests.system.faults.record import Record, Trial, append, read, read_trials
 from tests.system.faults.registry import Registry, registry
 from tests.system.faults.round import Round
 from tests.system.faults.trials import ALL, try_mutant
@@ -94,31 +96,38 @@ async def run(bus: Bus, folder: Path, options: argparse.Namespace, records: list
 
 def schedule(options: argparse.Namespace) -> int:
     records = [*read(options.keep)] if options.keep else []
-    for bus in options.buses:
+    for bus in options.buses if options.minutes else ():
         with scratch_folder("messenger-faults-") as folder:
             asyncio.run(run(bus, folder, options, records))
     table = Table.of(records)
     print(*table.lines(), sep="\n")
-    if options.write:
-        shown = [record for record in records if record.latencies]
-        (options.write / NAME).with_suffix(".md").write_text(document(records, workers=options.workers))
-        (options.write / NAME).with_suffix(".svg").write_text(picture(shown))
+    write(records, [*read_trials(options.keep)] if options.keep else [], options)
     return int(not table.is_good)
 
 
+def write(records: Sequence[Record], tried: Sequence[Trial], options: argparse.Namespace) -> None:
+    if options.write:
+        shown = [record for record in records if record.latencies]
+        page = (options.write / NAME).with_suffix(".md")
+        page.write_text(document(records, tried, workers=options.workers))
+        page.with_suffix(".svg").write_text(picture(shown))
+
+
 def mutants(options: argparse.Namespace) -> int:
-    missed = 0
+    tried = []
     for mutant in ALL:
         if options.fault not in {None, mutant.name}:
             continue
-        rounds, outcome = asyncio.run(try_mutant(mutant, options.first))
-        if outcome is None:
-            missed += 1
-            print(f"{mutant.title}: not found in {rounds} rounds", flush=True)
-        else:
-            first = next(each for each in outcome.violations if each.rule in mutant.rules)
-            print(f"{mutant.title}: found in round {rounds}: {str(first)[:200]}", flush=True)
-    return int(missed > 0)
+        rounds, found = asyncio.run(try_mutant(mutant, options.first))
+        trial = Trial(mutant.name, rounds, None if found is None else found.rule)
+        tried.append(trial)
+        print(f"{mutant.title}: {f'round {rounds}: {found}'[:200] if found else 'not found'}", flush=True)
+        if options.keep:
+            append(options.keep, trial)
+    print(*trials.table(tried), sep="\n")
+    if options.keep:
+        write([*read(options.keep)], [*read_trials(options.keep)], options)
+    return int(any(trial.found is None for trial in tried))
 
 
 def main() -> int:
@@ -138,6 +147,8 @@ def main() -> int:
     )
     parser.add_argument("--mutants", action="store_true")
     options = parser.parse_args()
+    if options.write and not options.keep and options.mutants:
+        parser.error("the page is made of the rounds in a file: --write needs --keep")
     options.buses = [options.bus] if options.bus else [*BUSES]
     use_memory()
     return mutants(options) if options.mutants else schedule(options)

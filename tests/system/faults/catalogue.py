@@ -70,6 +70,8 @@ class Scene:
     lasts: float = 1.0
     """How long faults last, as a share of what they take in a long schedule."""
     lifted: float | None = None
+    settled: float | None = None
+    """When all those were back whom the pulses do not stand for; None if there are none. Healing takes that long at least."""
     may_end: list[Node] = field(factory=list)
     """Nodes that were ended on purpose, and not started again yet."""
 
@@ -233,6 +235,7 @@ async def reconnect_storm(scene: Scene) -> None:
             drifter.is_in = False  # though it may not know yet
         scene.lift()
         await asyncio.gather(_all_in(scene, crowd), _start(scene, node))
+        scene.settled = asyncio.get_running_loop().time()
     finally:
         for drifter in crowd:
             drifter.go()
@@ -668,8 +671,8 @@ FAULTS: Final = (
     Fault(name="F23", title="connections are cut in the middle of a frame", inject=cut_anything),
     Fault(name="F24", title="a node may open no more files", inject=exhaust_descriptors, is_default=False),
     Fault(name="F26", title="others want the processors", inject=starve, is_default=False),
-    Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
     Fault(name="F28", title="the mail server is away or mute, or dies over a letter", inject=break_mail),
+    Fault(name="F32", title="somebody's transaction lasts 5 s", inject=hold_a_snapshot, is_default=False),
     Fault(name="proxy", title="the proxy in front of a node is killed", inject=cut_off_proxy),
     Fault(name="lost commit", title="COMMIT or its answer is lost", inject=lose_commits),
     Fault(

@@ -9,9 +9,10 @@ from typing import Final
 
 from attrs import define, field
 
+from tests.system.faults import trials
 from tests.system.faults.catalogue import BY_NAME
 from tests.system.faults.cluster import Bus
-from tests.system.faults.record import Record
+from tests.system.faults.record import Record, Trial
 from tests.system.faults.round import Latency, Mark
 
 NAME: Final = "faults"
@@ -82,7 +83,7 @@ class Table:
             )
 
 
-def document(records: Sequence[Record], *, workers: int) -> str:
+def document(records: Sequence[Record], tried: Sequence[Trial], *, workers: int) -> str:
     lines = "\n".join(Table.of(records).lines())
     faults, messages = sum(len(each.marks) for each in records), sum(each.messages for each in records)
     load, processors = median(each.load for each in records), os.cpu_count() or 1
@@ -106,6 +107,20 @@ somebody on each node had heard it. While the red bar lasts the part is away; th
 has healed.
 
 ![Latency over time with faults marked]({NAME}.svg)
+{_mutants(tried)}"""
+
+
+def _mutants(tried: Sequence[Trial]) -> str:
+    if not tried:
+        return ""
+    lines = "\n".join(trials.table(tried))
+    return f"""
+## Would it have been seen?
+
+A harness that finds nothing may be blind. `python -m tests.system.faults --mutants` makes the messenger wrong in one way after
+the other, each of which breaks a promise under some fault, and plays rounds until one of the [guarantees](guarantees.md) is seen broken.
+
+{lines}
 """
 
 

@@ -77,8 +77,9 @@ class PulseVisit(AllChatsVisit):
         super()._hear(frame)
         assert isinstance(self.device, Pulse)
         if frame["type"] == "new_message":
-            beat = self.device.beats.get(frame["message"].get("nonce"))
-            if beat is not None:
+            nonce = frame["message"].get("nonce")
+            self.device.told.setdefault(nonce, self.device.at)
+            if (beat := self.device.beats.get(nonce)) is not None:
                 beat.heard.setdefault(self.device.name, self.device.at)
         elif frame["type"] == "cursor" and self.device.is_alone:
             self.looks.append(self.answered)
@@ -97,6 +98,8 @@ class Pulse(AllChatsDevice):
     """Those of all pulses, and what others have said in chats that all pulses hear, by nonce."""
     is_alone: bool
     """Whether its node is one process, of which its socket can tell how much it knows."""
+    told: dict[str, float] = field(init=False, factory=dict)
+    """When it heard which message, by nonce: the answer to one that somebody else has sent may come later."""
     ends: list[str] = field(init=False, factory=list)
     """The codes with which its connections ended and its messages were refused."""
 

@@ -1,7 +1,8 @@
-"""What the rounds of a long schedule have shown, in a file to which further runs add theirs."""
+"""What the rounds of a long schedule and the trials of mutants have shown, in a file to which further runs add theirs."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cattrs
 import orjson
@@ -36,12 +37,31 @@ class Record:
         )
 
 
+@frozen
+class Trial:
+    """One trial of a mutant."""
+
+    mutant: str
+    rounds: int
+    """How many it took to find it, or how many did not."""
+    found: str | None
+    """The first guarantee that was seen broken; None if the mutant survived."""
+
+
 def read(path: Path) -> Iterator[Record]:
+    return (cattrs.structure(each, Record) for each in _lines(path) if "mutant" not in each)
+
+
+def read_trials(path: Path) -> Iterator[Trial]:
+    return (cattrs.structure(each, Trial) for each in _lines(path) if "mutant" in each)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         for line in path.read_bytes().splitlines():
-            yield cattrs.structure(orjson.loads(line), Record)
+            yield orjson.loads(line)
 
 
-def append(path: Path, record: Record) -> None:
+def append(path: Path, record: Record | Trial) -> None:
     with path.open("ab") as file:
         file.write(orjson.dumps(cattrs.unstructure(record)) + b"\n")

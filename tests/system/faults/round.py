@@ -327,6 +327,8 @@ class Round:
             self.complain(f"{name} ended by itself during {fault.name}")
         assert scene.lifted is not None
         healed = await self._heal(scene.lifted)
+        if healed is not None and scene.settled is not None:
+            healed = max(healed, scene.settled)
         return Mark(
             fault.name,
             began - self.began,
@@ -454,7 +456,9 @@ class Round:
                     )
                 )
                 if nonce is not None and chat_id in self.whispered:
-                    self.beats[nonce] = Beat(person.name, str(chat_id), self.at, self.at, stored.position)
+                    heard = {pulse.name: pulse.told[nonce] for pulse in self.pulses if nonce in pulse.told}
+                    beat = Beat(person.name, str(chat_id), self.at, self.at, stored.position, heard)
+                    self.beats[nonce] = beat
                 return
             if not has_nonce:
                 return

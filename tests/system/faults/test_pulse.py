@@ -113,3 +113,14 @@ async def test_a_node_has_looked_when_three_cursors_follow_an_answer(*, is_alone
         hear(type="cursor", cursor=f"c{number}")
     looked = [event.since for event in one.notebook.events if isinstance(event, Looked)]
     assert [since for since in looked if since > 0] == ([2.0] if is_alone else [])
+
+
+async def test_a_message_is_heard_when_it_comes_though_its_answer_comes_later() -> None:
+    beats: dict[str, Beat] = {}
+    one = pulse("north", beats)
+    visit = PulseVisit(one, NODE, 1)
+    before = one.at
+    fields = {"id": "m1", "seq": 1, "sender_id": "anna", "nonce": "said 1"}
+    frame = {"type": "new_message", "chat_id": QUIET, "position": 1, "after": 0, "message": fields}
+    visit.hear(orjson.dumps(frame).decode())
+    assert before <= one.told["said 1"] <= one.at

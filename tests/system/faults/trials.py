@@ -4,7 +4,7 @@ Seven mutants of the messenger, each with the faults under which the harness mus
 They show that a harness which finds nothing could have found something.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import MappingProxyType
@@ -12,11 +12,13 @@ from typing import Final
 
 from attrs import frozen
 
+from tests.checker.picture import Violation
 from tests.scratch import scratch_folder
 from tests.system.faults.catalogue import BY_NAME
 from tests.system.faults.cluster import DATABASE, Bus, Cluster, clustered
+from tests.system.faults.record import Trial
 from tests.system.faults.registry import registry
-from tests.system.faults.round import Outcome, Round
+from tests.system.faults.round import Round
 
 MUTANTS: Final = Path(__file__).with_name("mutants")
 
@@ -100,8 +102,19 @@ ALL: Final = (
 )
 
 
-async def try_mutant(mutant: Mutant, seed: int) -> tuple[int, Outcome | None]:
-    """Plays rounds until one finds it. Returns how many it took, and that round; None if none did."""
+def table(trials: Sequence[Trial]) -> Iterator[str]:
+    """The last trial of each mutant that was tried."""
+    last = {trial.mutant: trial for trial in trials}
+    yield "| mutant of the messenger | bus | faults of a round | found in round | by |"
+    yield "|---|---|---|---|---|"
+    for mutant in ALL:
+        if (trial := last.get(mutant.name)) is not None:
+            found = f"{trial.rounds} | {trial.found}" if trial.found else f"none of {trial.rounds} | nothing"
+            yield f"| {mutant.title} | {mutant.bus} | {', '.join(mutant.faults)} | {found} |"
+
+
+async def try_mutant(mutant: Mutant, seed: int) -> tuple[int, Violation | None]:
+    """Plays rounds until one finds it. Returns how many it took, and what was found; None if nothing was."""
     settings = {"PYTHONPATH": str(MUTANTS / mutant.name), **mutant.settings}
     with scratch_folder("messenger-mutant-") as folder:
         async with (
@@ -115,6 +128,7 @@ async def try_mutant(mutant: Mutant, seed: int) -> tuple[int, Outcome | None]:
             for number in range(mutant.rounds):
                 played = Round(cluster, people, seed + number, faults, heals=HEALS, rests=RESTS)
                 outcome = await played.run()
-                if mutant.rules & {violation.rule for violation in outcome.violations}:
-                    return number + 1, outcome
+                for violation in outcome.violations:
+                    if violation.rule in mutant.rules:
+                        return number + 1, violation
     return mutant.rounds, None
