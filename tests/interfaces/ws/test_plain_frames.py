@@ -1,4 +1,4 @@
-"""Whatever a client sends, and however it is cut: a socket hears and answers the same as when `websockets` parses all of it."""
+"""Compares a socket with one for which `websockets` parses all bytes: both must hear and answer the same, however input is cut."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
