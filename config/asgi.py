@@ -115,8 +115,7 @@ def run(
             backlog=ACCEPTED_AT_ONCE,
             ws=sockets_class,
             ws_max_size=ws.frame_limit,
-            ws_ping_interval=ws.heartbeat_seconds,
-            ws_ping_timeout=ws.pong_seconds,
+            ws_ping_interval=None,  # `interfaces.ws.heartbeats` pings
             ws_per_message_deflate=False,
             proxy_headers=False,  # `BehindProxies` reads them
             server_header=False,
@@ -223,6 +222,7 @@ def make_app(
             presence_pause=ws.presence_seconds,
             watched_profiles=ws.watched_profiles,
             heartbeat_interval=ws.heartbeat_seconds,
+            pong_timeout=ws.pong_seconds,
             max_message_bytes=ws.frame_limit,
         ),
         meter=meter,

@@ -547,7 +547,7 @@ class Socket:
     heartbeat_seconds: float = _setting(
         "WS_HEARTBEAT_SECONDS", read.seconds(1, 3600), default_of(SOCKET.heartbeat_interval)
     )
-    pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), 15.0)
+    pong_seconds: float = _setting("WS_PONG_SECONDS", read.seconds(1, 3600), default_of(SOCKET.pong_timeout))
     """How long the answer to a ping may take before the socket is closed."""
 
 

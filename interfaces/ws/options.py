@@ -55,5 +55,7 @@ class SocketOptions:
     """Seconds in which the client must read the remaining frames and the close frame."""
     heartbeat_interval: float = 25.0
     """Seconds between two pings of the server."""
+    pong_timeout: float = 15.0
+    """Seconds in which a client must answer a ping."""
     max_message_bytes: int = 65536
     """Bytes of one message of a client."""

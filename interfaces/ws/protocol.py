@@ -33,7 +33,9 @@ from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.framing import Framing
+from interfaces.ws.heartbeats import Pulse
 from interfaces.ws.outbox import Outbox
+from interfaces.ws.plain_frames import plain_texts
 from interfaces.ws.services import Tick
 
 SLICE: Final = 4096
@@ -76,8 +78,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _idle_frames = 0
     _unparsed: bytes = b""
     _has_turn = False
+    _is_between_frames = False
+    """Whether the library waits for the beginning of a frame that begins a message, as far as is known."""
     _is_deaf = False
     """True after the connection has failed (RFC 6455, 7.1.7): data is still read, and discarded."""
+    _pulse: Pulse | None = None
     _tick: Tick
     _framing: Framing
     _unwritten: bytes = b""
@@ -152,6 +157,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._framing = opening.services.framing
         self._close_timeout = opening.services.options.close_timeout
         self._message_timeout = opening.services.options.message_timeout
+        self._pulse = opening.services.heartbeats.begin(self)
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -224,7 +230,16 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
-        self.conn.receive_data(data)
+        texts: Sequence[bytes] = ()
+        if self._is_between_frames and not self.close_sent:
+            texts, data = self._plain(data)
+        if data:
+            self.conn.receive_data(data)
+        for text in texts:
+            self._idle_frames = 0
+            self._hear_text(text)
+        if not data:
+            return
         self.handle_events()  # including those before an invalid frame
         self._time_message()
         if self.conn.parser_exc is not None:
@@ -232,10 +247,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
 
+    def _plain(self, data: bytes) -> tuple[Sequence[bytes], bytes]:
+        """Returns the messages with which ``data`` begins that need no parser, and what follows them."""
+        return plain_texts(data, self.config.ws_max_size)
+
     # The deadline for a message
 
     def _time_message(self) -> None:
-        if self._exchange is None or not self._is_unfinished:
+        self._is_between_frames = self._exchange is not None and not self._is_unfinished
+        if self._exchange is None or self._is_between_frames:
             self._forget_message_deadline()
         elif self._message_deadline is None:
             self._message_deadline = self.loop.call_later(self._message_timeout, self._is_unfinished_still)
@@ -293,8 +313,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.conn.data_to_send()  # a client that does not read gets no pongs: drop it
 
     def handle_pong(self, event: Fragment) -> None:
-        if not self._is_flood():
-            super().handle_pong(event)
+        # One that answers a ping is no flood: otherwise a client that only listens would be closed after some hours.
+        if self._pulse is None or not self._pulse.is_answered_by(bytes(event.data)):
+            self._is_flood()
 
     def _is_flood(self) -> bool:
         self._idle_frames += 1
@@ -309,10 +330,14 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return
         data = self.frames[0] if len(self.frames) == 1 else b"".join(self.frames)
         self.frames = []
-        if self.close_sent:
-            return
-        if self.curr_msg_data_type != "text":
+        if self.curr_msg_data_type == "text":
+            self._hear_text(data)
+        elif not self.close_sent:
             self._exchange.hear(None)
+
+    def _hear_text(self, data: bytes) -> None:
+        assert self._exchange is not None, "before, messages go to the application"
+        if self.close_sent:
             return
         try:
             text = str(data, "utf-8")
@@ -428,13 +453,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_close(event)
         self._end_within(FINAL_GRACE)
 
-    def keepalive_timeout(self) -> None:
+    # Pings
+
+    def ping(self, frame: bytes) -> None:
+        if not self._is_ending:
+            self.transport.write(frame)
+
+    def end_unanswered(self) -> bool:
         if (self.read_paused or self._unparsed) and not self._is_ending:
-            # the pong may be among what waits on our side
-            self.pong_timer = self.loop.call_later(self.ping_timeout or 0.0, self.keepalive_timeout)
-            return
-        super().keepalive_timeout()
+            return False  # the pong may be among what waits on our side
+        self.keepalive_timeout()
         self._end_within(FINAL_GRACE)
+        return True
+
+    def stop_keepalive(self) -> None:
+        if self._pulse is not None:
+            self._pulse.stop()
+            self._pulse = None
 
     def _end_within(self, seconds: float) -> None:
         """Aborts the transport after ``seconds``: otherwise it would wait forever for a client that does not read."""

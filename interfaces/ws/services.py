@@ -18,6 +18,7 @@ from interfaces.ws.budget import Budget
 from interfaces.ws.connection import Connection
 from interfaces.ws.crowds import Crowds
 from interfaces.ws.framing import Framing
+from interfaces.ws.heartbeats import Heartbeats
 from interfaces.ws.leaving import send_away
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.typing import Typing, TypingSignal, Typists
@@ -84,6 +85,7 @@ class SocketServices:
     typists: Typists = Factory(Typists)
     tick: Tick = Factory(Tick)
     framing: Framing = Factory(Framing)
+    heartbeats: Heartbeats = field()
     places: Places = field(init=False)
     outboxes: Budget = field(init=False)
     """The limit for frames that wait for clients to read them."""
@@ -96,6 +98,10 @@ class SocketServices:
         factory=lambda: ThrottledWarning("Too many sockets enter at once: some are refused (WS_ENTERING)"),
     )
     """Acquired by a socket while it enters."""
+
+    @heartbeats.default
+    def _heartbeats(self) -> Heartbeats:
+        return Heartbeats(self.options.heartbeat_interval, self.options.pong_timeout)
 
     @places.default
     def _places(self) -> Places:

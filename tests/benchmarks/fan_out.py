@@ -28,7 +28,7 @@ from tests.system.client import Device, Visit
 
 WARM = 1.0
 
-ENTERING = 32
+ENTERING = 16
 """Sockets that come in at the same time; more would wait longer than a slow server lets them."""
 
 MARKED = "{mark} {pad:155}"

@@ -28,6 +28,7 @@ from interfaces.http.protocol import HttpConnections
 from interfaces.live.hub import Hub
 from interfaces.pace import Moments, Pace
 from interfaces.ws.endpoint import Sockets
+from interfaces.ws.heartbeats import Heartbeats
 from interfaces.ws.options import SocketOptions
 from interfaces.ws.protocol import SocketProtocol
 from interfaces.ws.services import SocketServices
@@ -39,6 +40,9 @@ ENOUGH = 30
 """Seconds."""
 
 FRAME_LIMIT = 65536
+
+NEVER = 3600.0
+"""Seconds."""
 
 
 class PlainProtocol(WebSocketsSansIOProtocol):
@@ -235,7 +239,7 @@ async def serving(
     **options: Any,
 ) -> AsyncIterator[House]:
     """
-    ``pings``: seconds between two of them, and until one is answered.
+    ``pings``: seconds between two of them, and until one is answered, where sockets are handed over.
     """
     async with world(settings=settings) as here:
         messenger, clock = here.messenger, here.application.adapters.clock()
@@ -253,6 +257,7 @@ async def serving(
             options=SocketOptions(max_message_bytes=FRAME_LIMIT, **options),
             pace=pace or Pace(),
             moments=moments or Moments(),
+            heartbeats=Heartbeats(*(pings or (NEVER, NEVER))),
         )
         app = create_app(
             messenger,
@@ -278,8 +283,7 @@ async def serving(
                 http=cast(Any, HttpConnections(limits or HttpLimits(), 1024, moments=services.moments)),
                 ws=WAYS[way] if isinstance(way, str) else way,
                 ws_max_size=FRAME_LIMIT,
-                ws_ping_interval=pings and pings[0],
-                ws_ping_timeout=pings and pings[1],
+                ws_ping_interval=None,
                 ws_per_message_deflate=False,
                 server_header=False,  # as in production
                 log_config=None,

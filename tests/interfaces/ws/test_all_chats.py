@@ -18,13 +18,18 @@ from application.ports.changes import Cursor
 from application.ports.own_changes import Lost, Missed, OwnChanges
 from application.receipts.mark_read import MarkRead
 from application.views import ChatView
-from domain.ids import ChatId, ProfileId, Seq
+from domain.events import ChatAdded
+from domain.ids import ChatId, Position, ProfileId, Seq
 from interfaces.live import resuming
+from interfaces.live.tails import LogEntry
 from interfaces.wire.cursors import CursorCodec
+from interfaces.wire.frames import Frame
+from interfaces.ws.all_chats_connection import AllChatsConnection
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.asgi import connected
 from tests.interfaces.ws.house import handshake, serving
+from tests.strategies import START
 
 
 @pytest.fixture
@@ -374,6 +379,109 @@ class TestWhereTheyWere:
         await until(lambda: len(bob.of("new_message")) == 1)
         assert [frame["chat_id"] for frame in bob.of("chat_removed")] == [str(chats[0])]
         assert [frame["chat_id"] for frame in bob.of("new_message")] == [str(chats[1])]
+
+    async def test_what_others_are_told_before_the_end_of_the_read_is_not_missed(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 1)
+        await bob.go()
+        bob.picture.frames.clear()
+        await house.world.say(ann.person.actor, chat, "missed")
+        hears_all = house.hub.all_chats
+        hears_all.own_changes = stopping = Stopping(hears_all.own_changes)
+        coming = asyncio.create_task(bob.come_back(with_seen=True))
+        await stopping.has_read.wait()
+        await house.world.say(ann.person.actor, chat, "said meanwhile")
+        await until(lambda: len(ann.of("new_message")) == 2)
+        stopping.may_go_on.set()
+        await coming
+        await house.world.say(ann.person.actor, chat, "live")
+        await until(lambda: len(bob.of("new_message")) >= 3)
+        texts = [each["message"]["text"] for each in bob.of("new_message")]
+        assert texts == ["missed", "said meanwhile", "live"]
+
+    async def test_word_of_joining_that_comes_during_the_read(self) -> None:
+        """The client is told a new chat, which no look finds again, and is not told a chat that it knows."""
+        async with opened(interval=3600) as house:
+            ann, bob = await two(house)
+            known = await chat_of(house, ann, bob)
+            await until(lambda: bool(bob.of("chat_added")))
+            hears_all = house.hub.all_chats
+            await bob.go()
+            cursor = await hears_all.own_changes.here()  # after the chat that it knows
+            bob.picture.cursor = CursorCodec(b"key", Cursor, "all chats").write(cursor)
+            bob.picture.frames.clear()
+            hears_all.own_changes = stopping = Stopping(hears_all.own_changes)
+            coming = asyncio.create_task(bob.come_back())
+            await stopping.has_read.wait()
+            joined = await chat_of(house, ann, bob)
+            hears_all.added(ChatAdded(profile_id=bob.person.actor.profile_id, chat_id=known, at=START))
+            stopping.may_go_on.set()
+            await coming
+            await until(lambda: bool(bob.of("chat_added")))
+            await house.world.say(ann.person.actor, joined, "live")
+            await until(lambda: bool(bob.of("new_message")))
+            assert [frame["chat_id"] for frame in bob.of("chat_added")] == [str(joined)]
+            await ann.go()
+            await bob.go()
+
+    async def test_what_was_read_elsewhere_is_told_after_what_was_kept(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 1)
+        await bob.go()
+        bob.picture.frames.clear()
+        await house.world.say(ann.person.actor, chat, "missed")
+        await house.world.messenger.messages.mark_read(bob.person.actor, MarkRead(chat_id=chat, up_to=Seq(1)))
+        await bob.come_back(with_seen=True)
+        (read,) = bob.of("read_up_to")
+        assert (read["chat_id"], read["seq"], read["unread_count"]) == (str(chat), 1, 0)
+        assert [each["type"] for each in bob.of("new_message", "read_up_to")] == ["new_message", "read_up_to"]
+
+    async def test_what_was_kept_of_another_history_is_not_told(self, house: House) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 1)
+        await bob.go()
+        bob.picture.frames.clear()
+        await house.world.say(ann.person.actor, chat, "missed")
+        (update,) = await house.world.messenger.feed.log(chat, Position(0), 10)
+        tails = house.hub.tails
+        tails.begin("another history")
+        tails.found("another history", chat, [LogEntry(Frame(b'{"type":"of another history"}'), update)])
+        await bob.come_back(with_seen=True)
+        await until(lambda: bool(bob.of("new_message", "of another history")))
+        assert [each["message"]["text"] for each in bob.of("new_message")] == ["missed"]
+
+    async def test_a_client_that_reads_slowly_is_told_what_was_kept_when_it_has_room(
+        self, house: House, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ann, bob = await two(house)
+        chat = await chat_of(house, ann, bob)
+        await until(lambda: len(bob.picture.chats) == 1)
+        await bob.go()
+        bob.picture.frames.clear()
+        for text in ("one", "two", "three"):
+            await house.world.say(ann.person.actor, chat, text)
+        told: list[int] = []
+
+        def has_room(_: AllChatsConnection) -> bool:
+            told.append(len(bob.of("new_message")))
+            return len(told) != 2  # full after the first one
+
+        monkeypatch.setattr(AllChatsConnection, "has_room", property(has_room))
+        drained = AllChatsConnection.drained
+        waits: list[int] = []
+
+        async def waiting(connection: AllChatsConnection) -> None:
+            waits.append(len(told))
+            await drained(connection)
+
+        monkeypatch.setattr(AllChatsConnection, "drained", waiting)
+        await bob.come_back(with_seen=True)
+        await until(lambda: len(bob.of("new_message")) == 3)
+        assert [each["message"]["text"] for each in bob.of("new_message")] == ["one", "two", "three"]
+        assert waits == [2], "the second one waits until there is room"
 
 
 class TestComingBack:
