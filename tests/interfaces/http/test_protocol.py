@@ -21,6 +21,8 @@ from starlette.requests import Request
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from application.accounts.sign_in import SignIn, SignInHandler
+from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded, Unavailable
 from application.ports.limiter import Allowance, TooManyRequests
 from interfaces.http import node, protocol
@@ -847,6 +849,35 @@ class TestPace:
             answer = await site.ask(post(path, *headers, body=body.encode()))
             assert answer.status == (200 if password == PASSWORD else 401)
             assert pace.take("127.0.0.1") == pytest.approx(requests / 10)
+
+    async def test_a_wrong_password_counts_as_many_also_if_its_sender_leaves_before_the_answer(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        begun, is_over = asyncio.Event(), asyncio.Event()
+
+        async def refuses(self: SignInHandler, command: SignIn) -> SignedIn:
+            begun.set()
+            await is_over.wait()
+            raise NotAuthenticated("credentials_invalid")
+
+        monkeypatch.setattr(SignInHandler, "__call__", refuses)
+        body = json.dumps({"email": "one@example.com", "password": "wrong"}).encode()
+        headers = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        async with self.paced(10) as (site, pace):
+            line = await site.line()
+            line.send(post("/accounts/sign-in/", *headers, body=body))
+            async with asyncio.timeout(ENOUGH):
+                await begun.wait()
+            (connection,) = [
+                each
+                for each in site.server.server_state.connections
+                if isinstance(each, HttpConnection) and each._serving
+            ]
+            line.writer.transport.abort()
+            await until(lambda: connection._is_over)
+            is_over.set()
+            await until(lambda: not site.server.server_state.tasks)
+            assert pace.take("127.0.0.1") == pytest.approx(REFUSED_SIGN_IN / 10)
 
     async def test_wrong_passwords_that_are_sent_at_once_are_all_tried_before_they_count_as_many(
         self,
