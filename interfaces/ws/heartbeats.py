@@ -21,7 +21,7 @@ PER_TURN: Final = 32
 """Sockets that are pinged in one turn of the event loop, which takes less than a millisecond."""
 
 SHARE: Final = 1 / 25
-"""The share of the times between which pings are gathered: a second of 25, whatever part of a second sockets came in at."""
+"""The share of the shorter of the two times within which pings are gathered: 0.6 seconds of 15."""
 
 
 class Pinged(Protocol):
@@ -75,8 +75,8 @@ class Pulse:
 @define(eq=False)
 class Heartbeats:
     """
-    Pings each socket every ``interval`` seconds, or up to a `SHARE` of it sooner. One that has not answered within ``timeout``
-    seconds, or up to a `SHARE` of these later, is ended.
+    Pings each socket every ``interval`` seconds, or up to a `SHARE` sooner. One that has not answered within ``timeout`` seconds, or
+    up to a `SHARE` later, is ended.
     """
 
     interval: float
