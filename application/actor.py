@@ -19,8 +19,8 @@ class Actor:
     """The network that the request came from (`domain.network.network_of`). Empty if it is not known."""
     scopes: frozenset[Scope] | None = None
     """The permissions of a program beside reading, by its access token. None stands for a person on a device."""
-    last_moment: datetime | None = field(default=None, eq=False)
-    """When the session ends however often it is refreshed: `LiveSession.last_moment`."""
+    ends_at: datetime | None = field(default=None, eq=False)
+    """When the session ends however often it is refreshed: `LiveSession.ends_at`."""
 
     @property
     def profile_id(self) -> ProfileId:

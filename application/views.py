@@ -60,9 +60,9 @@ class LiveSession:
     scopes: frozenset[Scope] | None
     """The permissions of a program beside reading. None stands for a device of the owner."""
 
-    def last_moment(self, lifetimes: Lifetimes) -> datetime | None:
+    def ends_at(self, lifetimes: Lifetimes) -> datetime | None:
         """Returns when the session ends however often it is refreshed, or None if there is no such time."""
-        return lifetimes.last_moment(self.created_at) if self.scopes is None else self.expires_at
+        return lifetimes.ends_at(self.created_at) if self.scopes is None else self.expires_at
 
 
 @frozen(kw_only=True)

@@ -112,7 +112,7 @@ class Lifetimes:
         """
         return token_id == newest or not self.one_access_token
 
-    def last_moment(self, since: datetime) -> datetime | None:
+    def ends_at(self, since: datetime) -> datetime | None:
         """Returns when a session that was opened at ``since`` ends however often it is refreshed, or None if it need not end."""
         return None if self.longest is None else since.replace(microsecond=0) + self.longest
 
@@ -120,8 +120,8 @@ class Lifetimes:
         """Returns the tokens of a session that was opened at ``since``, or is opened now. None is good for longer than it."""
         issued_at = at.replace(microsecond=0)
         access, refresh = self.access, self.refresh
-        if (last := self.last_moment(since or at)) is not None:
-            left = last - issued_at
+        if (ends_at := self.ends_at(since or at)) is not None:
+            left = ends_at - issued_at
             access, refresh = min(access, left), min(refresh, left)
         return Pair(
             access_id=access_id,

@@ -56,7 +56,7 @@ costs its publisher and every other process as much as several updates. After a 
 """
 
 TAKEN_AT_ONCE: Final = 250
-"""Updates that are encoded in one go, which keeps the event loop for some four milliseconds."""
+"""Updates that are encoded in one go, which keeps the event loop for some two milliseconds."""
 
 
 @frozen
@@ -176,7 +176,10 @@ class Relay:
         self._complaints.tell("the connection between processes was lost", cause)
 
     def _shorten(self) -> None:
-        """Leaves out first what its publisher says again anyway, and then all but one hint for each chat."""
+        """
+        Leaves out first who is where, which its publisher says again within seconds, and then all but one hint for each chat. Those
+        who came meanwhile may never be told as coming.
+        """
         self._complaints.tell("too much waits to be sent", f"more than {self.most_waiting} updates")
         lasting = [each for each in self._waiting if not isinstance(each, OnlineThere | AttendingThere)]
         if len(lasting) <= self.most_waiting // 2:

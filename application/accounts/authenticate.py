@@ -71,13 +71,17 @@ class AuthenticateHandler:
     async def actor_of(self, token: SessionToken, network: str = "") -> Actor:
         """
         Raises:
-            NotAuthenticated: The session of a valid token has ended, or this is not its newest one and has to be.
+            NotAuthenticated: The session of a valid token has ended, also if only its present `Lifetimes` end it, which may be
+                shorter than those that the token was made with; or this is not its newest one and has to be.
         """
         session = await self.views.live_session(token.account_id, token.session_id)
         if session is None or session.scopes is not None:
             raise NotAuthenticated("token_invalid")
         if not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):
             raise NotAuthenticated("token_invalid")
+        ends_at = session.ends_at(self.lifetimes)
+        if ends_at is not None and ends_at <= self.clock.now():
+            raise NotAuthenticated("token_expired")
         return self._actor(token, session, network)
 
     def _actor(self, token: SessionToken | PresentedToken, session: LiveSession, network: str) -> Actor:
@@ -88,7 +92,7 @@ class AuthenticateHandler:
             profile=session.profile,
             scopes=session.scopes,
             network=network,
-            last_moment=session.last_moment(self.lifetimes),
+            ends_at=session.ends_at(self.lifetimes),
         )
 
 

@@ -5,8 +5,9 @@ Each process has two connections for it: one that only listens, and one that onl
 transaction whose updates it carries, never within: PostgreSQL commits transactions that notify one after the other, which
 would slow down everything that is stored. It is a transaction of its own that waits for no disk, as nothing is lost with it.
 
-Many updates go out in one statement, while the one before is under way. A process hears its own notifications too. If it has
-heard nothing for some seconds it connects again: the connection may be dead without anybody having said so.
+Many updates go out in one statement: those that come while the one before is under way, or soon after it began
+(`infrastructure.relay.APART`). A process hears its own notifications too. If it has heard nothing for some seconds it connects
+again: the connection may be dead without anybody having said so.
 """
 
 import asyncio
@@ -36,7 +37,7 @@ NOTIFICATION_BYTES: Final = 7999
 """PostgreSQL refuses longer ones."""
 
 HEARD_AT_ONCE: Final = 10
-"""Notifications that are heard in one turn of the event loop: some five milliseconds if they are full."""
+"""Notifications that are heard in one turn of the event loop: one or two milliseconds if they are full."""
 
 LAST_SECONDS: Final = 0.3
 """How long the last updates may take to be sent when the process ends."""

@@ -22,17 +22,21 @@ PACE: Final = "pace"
 ASKING: Final = "messenger.asking"
 """The entry of a request's scope that says whose requests it waits for, once that is known."""
 
-
 WEIGHT: Final = "messenger.weight"
 """The entry of a request's scope that says as how many requests of its network it counts, if that is more than one."""
 
 
 @contextmanager
 def weighing_if_refused(request: Request) -> Iterator[None]:
-    """Lets a request count as `REFUSED_SIGN_IN` requests of its network unless the block ends without an error."""
-    request.scope[WEIGHT] = REFUSED_SIGN_IN
-    yield
-    del request.scope[WEIGHT]
+    """
+    Lets a request count as `REFUSED_SIGN_IN` requests of its network if the block raises `NotAuthenticated`. It counts once if
+    the block raises something else, for example because a second factor is still missing or the server is overloaded.
+    """
+    try:
+        yield
+    except NotAuthenticated:
+        request.scope[WEIGHT] = REFUSED_SIGN_IN
+        raise
 
 
 def find_bearer(headers: Headers) -> str | None:

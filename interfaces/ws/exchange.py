@@ -390,8 +390,8 @@ class Exchange:
         assert actor is not None, "only known clients enter"
         self._services.messenger.feed.connect(actor)
         self._place = self._services.crowds.take(actor)
-        if actor.last_moment is not None:
-            self._end_at(actor.last_moment)
+        if actor.ends_at is not None:
+            self._end_at(actor.ends_at)
 
     async def _take_slot(self) -> Callable[[], None]:
         """
@@ -434,15 +434,15 @@ class Exchange:
     def _too_late(self) -> None:
         self._connection.refuse_entry("auth_timeout")
 
-    def _end_at(self, last_moment: datetime) -> None:
+    def _end_at(self, ends_at: datetime) -> None:
         """
-        Ends the connection at the last moment of its session, of which nothing is announced. The clock is looked at every hour,
+        Ends the connection at the time when its session ends, of which nothing is announced. The clock is looked at every hour,
         because it may be set.
         """
-        left = (last_moment - self._services.hub.clock.now()).total_seconds()
+        left = (ends_at - self._services.hub.clock.now()).total_seconds()
         if left > 0:
             wait = min(left, LOOK_AT_CLOCK_SECONDS)
-            self._deadline = asyncio.get_running_loop().call_later(wait, self._end_at, last_moment)
+            self._deadline = asyncio.get_running_loop().call_later(wait, self._end_at, ends_at)
         else:
             self._deadline = None
             self._desk.listener.end(End.SESSION_ENDED)

@@ -76,10 +76,10 @@ async def program(people: AccountsWorld) -> Authenticate:
 async def test_a_program_is_there_until_its_token_expires(people: AccountsWorld) -> None:
     command = await program(people)
     actor = await people.accounts.authenticate(command)
-    assert actor.last_moment is not None
-    people.clock.at = actor.last_moment - timedelta(microseconds=1)
+    assert actor.ends_at is not None
+    people.clock.at = actor.ends_at - timedelta(microseconds=1)
     await people.accounts.authenticate(command)
-    people.clock.at = actor.last_moment
+    people.clock.at = actor.ends_at
     with pytest.raises(NotAuthenticated):
         await people.accounts.authenticate(command)
 
@@ -87,11 +87,26 @@ async def test_a_program_is_there_until_its_token_expires(people: AccountsWorld)
 async def test_a_device_may_stay_for_ever_unless_sessions_have_a_last_day(people: AccountsWorld) -> None:
     signed_in = await people.join("one@example.com")
     opened_at = people.clock.at
-    assert (await people.actor(signed_in)).last_moment is None
+    assert (await people.actor(signed_in)).ends_at is None
     people.rules = evolve(people.rules, sessions=Lifetimes(longest=timedelta(days=90)))
     accounts = people.accounts_over(people.ports)
     actor = await accounts.authenticate(Authenticate(token=signed_in.access_token))
-    assert actor.last_moment == opened_at.replace(microsecond=0) + timedelta(days=90)
+    assert actor.ends_at == opened_at.replace(microsecond=0) + timedelta(days=90)
+
+
+async def test_a_session_that_became_too_old_by_a_new_setting_lets_nobody_in(people: AccountsWorld) -> None:
+    """Its access token was made when sessions lasted longer, and has not expired."""
+    token = (await people.join("one@example.com")).access_token
+    opened_at = people.clock.at.replace(microsecond=0)
+    people.rules = evolve(people.rules, sessions=Lifetimes(longest=timedelta(minutes=10)))
+    accounts = people.accounts_over(people.ports)
+    people.clock.at = opened_at + timedelta(minutes=10, microseconds=-1)
+    await accounts.authenticate(Authenticate(token=token))
+    people.clock.at = opened_at + timedelta(minutes=10)
+    for enter in (accounts.authenticate, accounts.recognise):
+        with pytest.raises(NotAuthenticated) as refused:
+            await enter(Authenticate(token=token))
+        assert refused.value.reason == "token_expired"
 
 
 @pytest.mark.parametrize("error", [Unavailable(), Overloaded(), OutcomeUnknown(), SessionNotFound()])

@@ -175,7 +175,7 @@ async def test_cursors_with_different_running_transactions_share_a_read(
             beside.execute(TOLD, {"person": third, "entries": 1, "kind": ADDED})
             early = await own.here()
         late = await own.here()
-    assert len(early.place.split("-")) == 2, "a transaction is running there"
+    assert len(early.place.split("-")) >= 2, "a transaction is running there"
     with counted() as count:
         found = await asyncio.gather(
             own.since(one, early, 1), own.since(other, late, 1), own.since(third, early, 1)

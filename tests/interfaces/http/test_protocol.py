@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
@@ -16,11 +17,15 @@ from weakref import WeakSet
 import pytest
 from attrs import define, field
 from starlette.applications import Starlette
+from starlette.requests import Request
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded, Unavailable
+from application.ports.limiter import Allowance, TooManyRequests
 from interfaces.http import node, protocol
 from interfaces.http.addresses import Networks
+from interfaces.http.authentication import WEIGHT, weighing_if_refused
 from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
@@ -738,22 +743,37 @@ def without_collections() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "sent",
+    ("sent", "state"),
     [
-        b"",
-        GET[:-4],
-        GET * 3,
-        post("/echo", "Content-Length: 100000", body=b"x" * 50_000),
-        post("/livez", "Transfer-Encoding: chunked", body=b"nonsense"),
+        pytest.param(b"", lambda each: not each._tail, id="silent"),
+        pytest.param(GET[:-4], lambda each: each._tail, id="half a head"),
+        pytest.param(
+            GET * 3, lambda each: each.server_state.total_requests == 3 and not each._serving, id="answered"
+        ),
+        pytest.param(
+            post("/echo", "Content-Length: 100000", body=b"x" * 50_000),
+            lambda each: each._serving and each._remaining == 50_000,
+            id="half a body",
+        ),
+        pytest.param(
+            post("/livez", "Transfer-Encoding: chunked", body=b"nonsense"),
+            lambda each: each._drops_input and not each._serving,
+            id="ending",
+        ),
     ],
 )
 async def test_a_connection_that_is_over_is_freed_without_a_collection(
-    monkeypatch: pytest.MonkeyPatch, without_collections: None, sent: bytes
+    monkeypatch: pytest.MonkeyPatch,
+    without_collections: None,
+    sent: bytes,
+    state: Callable[[HttpConnection], object],
 ) -> None:
     there = WeakSet[HttpConnection]()
+    made: list[None] = []
     connection_made = HttpConnection.connection_made
 
     def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
+        made.append(None)
         there.add(self)
         connection_made(self, transport)
 
@@ -761,8 +781,7 @@ async def test_a_connection_that_is_over_is_freed_without_a_collection(
     async with serving() as site:
         line = await site.line()
         line.send(sent)
-        await until(lambda: len(there) == 1)
-        await asyncio.sleep(0.05)
+        await until(lambda: len(made) == 1 and all(state(each) for each in there))
         line.writer.transport.abort()
         await until(lambda: not there)
 
@@ -828,6 +847,43 @@ class TestPace:
             answer = await site.ask(post(path, *headers, body=body.encode()))
             assert answer.status == (200 if password == PASSWORD else 401)
             assert pace.take("127.0.0.1") == pytest.approx(requests / 10)
+
+    async def test_wrong_passwords_that_are_sent_at_once_are_all_tried_before_they_count_as_many(
+        self,
+    ) -> None:
+        body = json.dumps({"email": "one@example.com", "password": "wrong"}).encode()
+        sign_in = post(
+            "/accounts/sign-in/",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            body=body,
+        )
+        async with self.paced(10, saved_seconds=0.5) as (site, pace):
+            lines = [await site.line() for _ in range(3)]
+            await until(lambda: len(pace.waits) == 3)
+            for line in lines:
+                line.send(sign_in)
+            assert [(await line.answer()).status for line in lines] == [401] * 3
+            assert pace.waits == [0.0] * 3
+            assert pace.take("127.0.0.1") == pytest.approx(3 * REFUSED_SIGN_IN / 10 - 0.5)
+
+    @pytest.mark.parametrize(
+        ("error", "weight"),
+        [
+            (NotAuthenticated("credentials_invalid"), REFUSED_SIGN_IN),
+            (SecondFactorNeeded("token", 300), None),
+            (TooManyRequests(1.0, Allowance("sign-in", 1, timedelta(hours=1))), None),
+            (Overloaded(), None),
+            (Unavailable(), None),
+            (asyncio.CancelledError(), None),
+        ],
+        ids=lambda each: type(each).__name__ if isinstance(each, BaseException) else "",
+    )
+    def test_only_a_refused_password_counts_as_many(self, error: BaseException, weight: int | None) -> None:
+        request = Request({"type": "http"})
+        with pytest.raises(type(error)), weighing_if_refused(request):
+            raise error
+        assert request.scope.get(WEIGHT) == weight
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
         async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):

@@ -408,9 +408,11 @@ async def test_what_read_the_handshake_is_freed_while_the_socket_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     there = WeakSet[HttpConnection]()
+    made: list[None] = []
     connection_made = HttpConnection.connection_made
 
     def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
+        made.append(None)
         there.add(self)
         connection_made(self, transport)
 
@@ -421,6 +423,7 @@ async def test_what_read_the_handshake_is_freed_while_the_socket_is_open(
         gc.disable()
         try:
             ann = await house.enter("Ann", chat)
+            assert len(made) == 1
             await until(lambda: not there)
         finally:
             gc.enable()
