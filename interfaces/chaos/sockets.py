@@ -40,12 +40,12 @@ class ChaoticSocketProtocol(SocketProtocol):
     # From the client
 
     @override
-    def send_receive_event_to_app(self) -> None:
+    def _hear_text(self, data: bytes) -> None:
         if not self._has_heard:
             self._has_heard = True
             if self._chance() < self.chaos.rates.resets:
-                self.frames = [_without_since(b"".join(self.frames))]
-        super().send_receive_event_to_app()
+                data = _without_since(data)
+        super()._hear_text(data)
 
     # To the client
 

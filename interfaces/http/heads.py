@@ -11,12 +11,13 @@ from typing import Final
 
 from attrs import frozen
 
+from interfaces.ws.handshake import BODY_HEADERS
+
 _NAME: Final = rb"[-A-Za-z0-9]+"
 _VALUE: Final = rb"[!-~](?:[ -~]*[!-~])?"
 _FIELD: Final = re.compile(rb"(%b): (%b)\r\n" % (_NAME, _VALUE))
 _HEAD: Final = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b: %b\r\n)+)\r\n" % (_NAME, _VALUE))
 _KEYS: Final = (b"\nSec-WebSocket-Key: ", b"\nsec-websocket-key: ")
-_OF_BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 @frozen
@@ -34,6 +35,6 @@ def read_handshake(data: bytes) -> Head | None:
     headers = [(name.lower(), value) for name, value in _FIELD.findall(fields)]
     names = {name for name, _ in headers}
     # What a header means that comes twice is for h11 to say.
-    if len(names) < len(headers) or b"host" not in names or names & _OF_BODIES:
+    if len(names) < len(headers) or b"host" not in names or names & BODY_HEADERS:
         return None
     return Head(target, headers)

@@ -1,5 +1,6 @@
 """
-An HTTP protocol class for uvicorn, based on h11, that limits what one client may cost the others.
+An HTTP protocol class for uvicorn that limits what one client may cost the others. h11 parses the requests, but for the heads of
+plain WebSocket handshakes, which `heads` reads.
 
 - Work: input is parsed in slices, and all connections share each turn of the event loop.
 - Time: every head, body and pause between requests has a deadline, and so has the reading of an answer.

@@ -63,10 +63,10 @@ class Opening:
 
 
 @frozen
-class Bare:
+class SocketApp:
     """
-    An ASGI application that serves a socket. Starlette would wrap a function into two more, which answer exceptions that those of
-    sockets do not raise.
+    An ASGI application that serves a socket. Starlette would wrap a function into two more, which answer exceptions that these
+    handlers do not raise.
     """
 
     serve: Callable[[WebSocket], Awaitable[None]]
@@ -90,8 +90,8 @@ class Sockets:
 
     def routes(self, prefix: str = "") -> list[WebSocketRoute]:
         return [
-            WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", Bare(self.serve_chat)),
-            WebSocketRoute(f"{prefix}/ws", Bare(self.serve_all)),
+            WebSocketRoute(f"{prefix}/chats/{{chat_id}}/ws", SocketApp(self.serve_chat)),
+            WebSocketRoute(f"{prefix}/ws", SocketApp(self.serve_all)),
         ]
 
     async def serve_chat(self, websocket: WebSocket) -> None:

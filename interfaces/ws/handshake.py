@@ -15,6 +15,9 @@ from websockets.utils import GUID
 UPGRADES: Final = frozenset({b"upgrade", b"keep-alive, upgrade"})
 """The header ``Connection`` as programs and browsers write it, in small letters."""
 
+BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""Headers of a request with a body. Such a request is no plain handshake."""
+
 _KEY: Final = re.compile(rb"[A-Za-z0-9+/]{21}[AQgw]==")
 _GUID: Final = GUID.encode()
 

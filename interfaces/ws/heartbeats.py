@@ -29,13 +29,16 @@ class Pinged(Protocol):
         """Writes the frame, unless the socket is ending."""
         ...
 
-    def end_unanswered(self) -> bool:
-        """Ends the socket, because a ping was not answered in time. Returns False if the answer may be here, but is not read yet."""
+    def end_unanswered(self) -> None:
+        """
+        Ends the socket and stops its pings, because one was not answered in time. Does nothing if the answer may be here, but is
+        not read yet.
+        """
         ...
 
 
 @define(eq=False)
-class Pulse:
+class Keepalive:
     """The pings of one socket. None are sent after `stop`."""
 
     _socket: Pinged | None
@@ -61,11 +64,13 @@ class Pulse:
             self._unanswered = payload
             self._socket.ping(frame)
 
-    def is_late(self, payload: bytes) -> bool:
-        """Returns whether this ping has to be waited for longer. Ends the socket if it has not been answered."""
-        if self._socket is None or self._unanswered != payload:
-            return False
-        return not self._socket.end_unanswered()
+    def awaits(self, payload: bytes) -> bool:
+        """Whether the socket is open and has not answered the ping with this payload."""
+        return self._socket is not None and self._unanswered == payload
+
+    def end(self) -> None:
+        if self._socket is not None:
+            self._socket.end_unanswered()
 
     @property
     def is_stopped(self) -> bool:
@@ -81,18 +86,18 @@ class Heartbeats:
 
     interval: float
     timeout: float
-    _resting: deque[tuple[float, Pulse]] = field(init=False, factory=deque)
+    _resting: deque[tuple[float, Keepalive]] = field(init=False, factory=deque)
     """When each socket is pinged next, in this order."""
-    _asked: deque[tuple[float, Pulse, bytes]] = field(init=False, factory=deque)
+    _asked: deque[tuple[float, Keepalive, bytes]] = field(init=False, factory=deque)
     """Until when the pings that were sent must be answered, in this order."""
     _numbers: Iterator[int] = field(init=False, factory=count)
     _timer: asyncio.Handle | None = field(init=False, default=None)
 
-    def begin(self, socket: Pinged) -> Pulse:
-        pulse = Pulse(socket)
-        self._resting.append((asyncio.get_running_loop().time() + self.interval, pulse))
+    def begin(self, socket: Pinged) -> Keepalive:
+        keepalive = Keepalive(socket)
+        self._resting.append((asyncio.get_running_loop().time() + self.interval, keepalive))
         self._schedule()
-        return pulse
+        return keepalive
 
     @property
     def _gathered(self) -> float:
@@ -109,17 +114,20 @@ class Heartbeats:
     def _beat(self) -> None:
         self._timer = None
         now = asyncio.get_running_loop().time()
-        self._end_late(now)
-        if self._ping_some(now):
-            self._timer = asyncio.get_running_loop().call_soon(self._beat)
-        else:
-            self._schedule()
+        try:
+            self._end_late(now)
+            if self._ping_some(now):
+                self._timer = asyncio.get_running_loop().call_soon(self._beat)
+        finally:
+            self._schedule()  # also after an error at one socket, for the others
 
     def _end_late(self, now: float) -> None:
         while self._asked and self._asked[0][0] <= now:
-            _, pulse, payload = self._asked.popleft()
-            if pulse.is_late(payload):
-                self._asked.append((now + self.timeout, pulse, payload))
+            _, keepalive, payload = self._asked.popleft()
+            if keepalive.awaits(payload):
+                # It is looked at again, in case its pong is not read yet or ending it fails.
+                self._asked.append((now + self.timeout, keepalive, payload))
+                keepalive.end()
 
     def _ping_some(self, now: float) -> bool:
         """Pings the sockets whose time has come. Returns whether some are left."""
@@ -128,11 +136,12 @@ class Heartbeats:
         for _ in range(PER_TURN):
             if not self._resting or self._resting[0][0] > now + self._gathered:
                 return False
-            _, pulse = self._resting.popleft()
-            if pulse.is_stopped:
+            _, keepalive = self._resting.popleft()
+            if keepalive.is_stopped:
                 continue
-            if not pulse.waits:
-                pulse.ping(payload, frame)
-                self._asked.append((now + self.timeout, pulse, payload))
-            self._resting.append((now + self.interval, pulse))
+            # The queues come first, so that they do not lose the socket if writing to it fails.
+            self._resting.append((now + self.interval, keepalive))
+            if not keepalive.waits:
+                self._asked.append((now + self.timeout, keepalive, payload))
+                keepalive.ping(payload, frame)
         return True

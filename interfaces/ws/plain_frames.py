@@ -1,9 +1,8 @@
 """
 Reads the frames that nearly all clients send: whole text messages that came in one piece.
 
-`websockets` parses any frame in some twenty calls of generators, which is a third of what receiving a message costs. What is
-not taken here is left to it: other frames, messages in fragments, frames that are too large or have not come as a whole, and
-everything that has to be refused.
+`websockets` parses any frame in some twenty calls of generators. What is not taken here is left to it: other frames, messages in
+fragments, frames that are too large or have not come as a whole, and everything that has to be refused.
 """
 
 from collections.abc import Sequence

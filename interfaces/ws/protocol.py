@@ -33,7 +33,7 @@ from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
 from interfaces.ws.framing import Framing
-from interfaces.ws.heartbeats import Pulse
+from interfaces.ws.heartbeats import Keepalive
 from interfaces.ws.outbox import Outbox
 from interfaces.ws.plain_frames import plain_texts
 from interfaces.ws.services import Tick
@@ -48,13 +48,14 @@ PLAIN_HEADERS: Final = 64
 PLAIN_BYTES: Final = 4096
 """Headers of a handshake, and bytes of each, up to which the library refuses none for its size."""
 
-BODIES: Final = frozenset({b"content-length", b"transfer-encoding"})
-
 ESCAPED: Final = "surrogateescape"
 """How the library decodes what is not ASCII, and uvicorn encodes it again."""
 
 IDLE_FRAMES: Final = 1000
-"""Pings, pongs and empty fragments in a row, without a message among them, after which the socket is closed."""
+"""
+Pings, pongs and empty fragments in a row, without a message among them, after which the socket is closed. Pongs that answer our
+pings are not counted.
+"""
 
 JOINED: Final = 16384
 """Bytes that are written at once. With larger writes, a client that does not read would be noticed late."""
@@ -79,10 +80,10 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _unparsed: bytes = b""
     _has_turn = False
     _is_between_frames = False
-    """Whether the library waits for the beginning of a frame that begins a message, as far as is known."""
+    """Whether the next byte begins a message. False where that is not known, as before the first parse."""
     _is_deaf = False
     """True after the connection has failed (RFC 6455, 7.1.7): data is still read, and discarded."""
-    _pulse: Pulse | None = None
+    _keepalive: Keepalive | None = None
     _tick: Tick
     _framing: Framing
     _unwritten: bytes = b""
@@ -98,7 +99,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """
         if method != b"GET" or len(headers) > PLAIN_HEADERS or len(target) > PLAIN_BYTES:
             return False
-        if any(name in BODIES or len(value) > PLAIN_BYTES for name, value in headers):
+        if any(name in handshake.BODY_HEADERS or len(value) > PLAIN_BYTES for name, value in headers):
             return False
         self.conn.parser = Protocol.parse(self.conn)  # it continues behind the request
         next(self.conn.parser)
@@ -142,7 +143,6 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.handshake_complete = True
         self.conn.state = State.OPEN
         self.transport.write(handshake.accepted(key, [*self.default_headers, *added]))
-        self.start_keepalive()
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -157,7 +157,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._framing = opening.services.framing
         self._close_timeout = opening.services.options.close_timeout
         self._message_timeout = opening.services.options.message_timeout
-        self._pulse = opening.services.heartbeats.begin(self)
+        self._keepalive = opening.services.heartbeats.begin(self)
         self._exchange.begin()
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -234,6 +234,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._is_between_frames and not self.close_sent:
             texts, data = self._plain(data)
         if data:
+            # The rest is parsed before the texts are heard, so that pongs and closes are written in the same order as where
+            # the library parses everything: a text may close the socket (decision 63).
             self.conn.receive_data(data)
         for text in texts:
             self._idle_frames = 0
@@ -241,7 +243,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not data:
             return
         self.handle_events()  # including those before an invalid frame
-        self._time_message()
+        if self._exchange is not None:
+            self._is_between_frames = not self._is_unfinished
+            self._time_message(is_unfinished=not self._is_between_frames)
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
@@ -253,9 +257,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     # The deadline for a message
 
-    def _time_message(self) -> None:
-        self._is_between_frames = self._exchange is not None and not self._is_unfinished
-        if self._exchange is None or self._is_between_frames:
+    def _time_message(self, *, is_unfinished: bool) -> None:
+        if not is_unfinished:
             self._forget_message_deadline()
         elif self._message_deadline is None:
             self._message_deadline = self.loop.call_later(self._message_timeout, self._is_unfinished_still)
@@ -275,7 +278,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def _is_unfinished_still(self) -> None:
         self._message_deadline = None
         if self.read_paused or self._unparsed:
-            self._time_message()  # the delay is on our side
+            self._time_message(is_unfinished=True)  # the delay is on our side
         elif not self._is_deaf and not self._is_ending:
             self.conn.fail(CloseCode.POLICY, "message not finished in time")
             self._fail()
@@ -314,7 +317,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def handle_pong(self, event: Fragment) -> None:
         # One that answers a ping is no flood: otherwise a client that only listens would be closed after some hours.
-        if self._pulse is None or not self._pulse.is_answered_by(bytes(event.data)):
+        if self._keepalive is None or not self._keepalive.is_answered_by(bytes(event.data)):
             self._is_flood()
 
     def _is_flood(self) -> bool:
@@ -455,21 +458,23 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     # Pings
 
+    def start_keepalive(self) -> None:
+        """Does nothing: `heartbeats` pings, whatever uvicorn's `ws_ping_interval` is."""
+
     def ping(self, frame: bytes) -> None:
         if not self._is_ending:
             self.transport.write(frame)
 
-    def end_unanswered(self) -> bool:
+    def end_unanswered(self) -> None:
         if (self.read_paused or self._unparsed) and not self._is_ending:
-            return False  # the pong may be among what waits on our side
+            return  # the pong may be among what waits on our side
         self.keepalive_timeout()
         self._end_within(FINAL_GRACE)
-        return True
 
     def stop_keepalive(self) -> None:
-        if self._pulse is not None:
-            self._pulse.stop()
-            self._pulse = None
+        if self._keepalive is not None:
+            self._keepalive.stop()
+            self._keepalive = None
 
     def _end_within(self, seconds: float) -> None:
         """Aborts the transport after ``seconds``: otherwise it would wait forever for a client that does not read."""

@@ -100,6 +100,18 @@ class TestSockets:
             assert [frame["type"] for frame in frames] == ["auth_success", "reset", "chat_history"]
             assert frames[1]["reason"] == "malformed"
 
+    async def test_a_resume_fails_also_behind_a_ping(self) -> None:
+        """Then the first message comes as a plain frame, which `websockets` does not parse."""
+        async with serving(chaotic(chaos(resets=1))) as house:
+            line, token = await house.line(await house.chat("Ann")), (await house.person("Ann")).token
+            line.write(Opcode.PING)
+            async with asyncio.timeout(ENOUGH):
+                assert await line.frame() == (Opcode.PONG, b"")
+            line.say(type="auth", token=token, since={"epoch": "e", "position": 0})
+            frames = [await line.hear() for _ in range(2)]
+            assert [frame["type"] for frame in frames] == ["auth_success", "reset"]
+            assert frames[1]["reason"] == "malformed"
+
     async def test_the_outcome_of_a_message_is_unknown_and_it_is_stored(self) -> None:
         async with serving(chaotic(chaos(lost_answers=1))) as house:
             line = await house.enter("Ann", await house.chat("Ann"))

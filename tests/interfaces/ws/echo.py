@@ -8,19 +8,35 @@ import sys
 from typing import Any, Final, cast
 
 import uvicorn
+from attrs import field, frozen
 from starlette.types import Receive, Scope, Send
 from typing_extensions import override
-from websockets.frames import Frame as Fragment
 from websockets.frames import Opcode
 
-from interfaces.wire.frames import Frame
+from interfaces.ws.closing import Close
 from interfaces.ws.endpoint import HAND_OVER, Opening
 from interfaces.ws.exchange import Exchange
+from interfaces.ws.framing import FINAL, Framing, Part, head
 from interfaces.ws.outbox import Outbox
 from interfaces.ws.protocol import SocketProtocol
+from interfaces.ws.services import Tick
 
 GREATEST: Final = 64 * 1024 * 1024
 """Bytes of a message; the suite's greatest has 16 MiB."""
+
+
+@frozen
+class Said(Part):
+    """A whole message, which may be binary."""
+
+    is_first: bool = field(init=False, default=True)
+    is_last: bool = field(init=False, default=True)
+    opcode: Opcode = field(kw_only=True)
+
+    @property
+    @override
+    def framed(self) -> bytes:
+        return head(len(self.data), FINAL | self.opcode) + self.data
 
 
 class Echo(SocketProtocol):
@@ -28,6 +44,7 @@ class Echo(SocketProtocol):
 
     @override
     def hand_over(self, opening: Opening) -> None:
+        self._tick, self._framing = Tick(), Framing()
         self._outbox = Outbox(self._write, self._close, GREATEST, GREATEST)
         self._exchange = cast(Exchange, self)
 
@@ -42,11 +59,11 @@ class Echo(SocketProtocol):
     def hear(self, text: str) -> None:
         self._say(Opcode.TEXT, text.encode())
 
-    def gone(self) -> None: ...
+    def gone(self, close: Close) -> None: ...
 
     def _say(self, opcode: Opcode, data: bytes) -> None:
         assert self._outbox is not None, "it was handed over"
-        self._outbox.put(Frame(Fragment(opcode, data).serialize(mask=False)))
+        self._outbox.put(Said(data, opcode=opcode))
 
 
 async def ours(scope: Scope, receive: Receive, send: Send) -> None:
