@@ -66,6 +66,7 @@ class PostgresUpdates:
     _deadline: float = 5.0
     heartbeat: float = 1.0
     silence: float = 4.0
+    last_seconds: float = LAST_SECONDS
     _relay: Relay = field(init=False)
     _connector: Connector = field(init=False)
 
@@ -118,15 +119,28 @@ class PostgresUpdates:
         async with self._connected() as connection:
             await connection.execute("SET synchronous_commit = off")
             works()
+            sending: asyncio.Task[None] | None = None
             try:
                 while True:
                     await self._relay.filled(self.heartbeat)
-                    await self._send(connection, self._deadline)
+                    sending = asyncio.create_task(self._send(connection, self._deadline))
+                    await asyncio.shield(sending)
             except asyncio.CancelledError:
-                with suppress(psycopg.Error):
-                    while not self._relay.is_empty:
-                        await self._send(connection, LAST_SECONDS)
+                await self._send_last(connection, sending)
                 raise
+
+    async def _send_last(
+        self, connection: Connection[TupleRow], sending: "asyncio.Task[None] | None"
+    ) -> None:
+        """
+        Lets what is being sent arrive, and sends the rest. The driver answers a cancellation by having the server cancel the
+        statement, or the next one if that request comes late: what is under way is therefore never cancelled.
+        """
+        with suppress(psycopg.Error), within(self.last_seconds, connection):
+            if sending is not None:
+                await sending
+            while not self._relay.is_empty:
+                await self._send(connection, self.last_seconds)
 
     async def _send(self, connection: Connection[TupleRow], seconds: float) -> None:
         batches = self._relay.take().values()

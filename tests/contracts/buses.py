@@ -135,7 +135,12 @@ class Notified:
 
     def make(self) -> Bus:
         return PostgresUpdates(
-            url=self.url, publisher=uuid4().hex, deadline=PATIENCE, heartbeat=0.2, silence=PATIENCE
+            url=self.url,
+            publisher=uuid4().hex,
+            deadline=PATIENCE,
+            heartbeat=0.2,
+            silence=PATIENCE,
+            last_seconds=PATIENCE,
         )
 
     def _connect(self) -> psycopg.Connection[tuple[object, ...]]:

@@ -1,5 +1,6 @@
 """What is particular about updates by LISTEN and NOTIFY."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Iterator, Sequence
@@ -103,3 +104,31 @@ async def test_notifying_waits_for_no_disk(emptied_database: str, monkeypatch: p
     async with processes(Notified(emptied_database), 2):
         pass
     assert set(durability) == {"off"}
+
+
+async def test_what_is_being_sent_at_the_end_is_not_cancelled(
+    emptied_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server might cancel what is sent after it, because the driver asks it to on another connection."""
+    began, goes_on = asyncio.Event(), asyncio.Event()
+    cancelled: list[Sequence[Statement]] = []
+
+    async def slowly(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
+        began.set()
+        try:
+            await goes_on.wait()
+        except asyncio.CancelledError:
+            cancelled.append(statements)
+            raise
+        return await ask(connection, statements)
+
+    wire, chat = Notified(emptied_database), ChatId(uuid4())
+    async with process(wire) as other:
+        async with process(wire) as one:
+            await connected([one, other])
+            monkeypatch.setattr(updates, "ask", slowly)
+            one.bus.publish([change(chat, 1)])
+            await began.wait()
+            asyncio.get_running_loop().call_later(0.05, goes_on.set)
+        assert not cancelled
+        await until(lambda: bool(other.positions(chat)))
