@@ -234,13 +234,10 @@ class PostgresOwnChanges:
         return dict.fromkeys(asked, Origin.of(rows[0] if rows else None))
 
     async def _read_missed(self, _: Hashable, asked: Sequence[Asked]) -> Mapping[Asked, Missed | Lost]:
-        answers: dict[Asked, Missed | Lost] = {}
-        reads: list[tuple[Sequence[Asked], int]] = [(asked, FEW_PERSONAL)]
-        while reads:
-            some, most = reads.pop()
-            answers.update(await self._read_some(some, most))
-            if most == FEW_PERSONAL:  # who has more entries is read alone, from another snapshot
-                reads = [([each], PERSONAL_MOST) for each in some if answers[each] is Lost.TOO_FAR]
+        answers = await self._read_some(asked, FEW_PERSONAL)
+        for each in asked:
+            if answers[each] is Lost.TOO_FAR:  # it is read once more, alone and from another snapshot
+                answers.update(await self._read_some([each], PERSONAL_MOST))
         return answers
 
     async def _read_some(self, asked: Sequence[Asked], most: int) -> dict[Asked, Missed | Lost]:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from attrs import evolve, frozen
 
 from application.paging import EventPlace, MemberPlace, Paging
@@ -53,6 +54,7 @@ from domain.role import Role
 from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
+from infrastructure.postgres import own_changes
 from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.views import PostgresViews
 from tests.contracts.test_accounts import account, confirmation, session
@@ -271,6 +273,9 @@ async def _changes(storage: Storage, filled: Filled, before: Cursor) -> None:
     for who in (filled.owner, filled.reader, filled.person):
         for place in (before, here):
             assert isinstance(await own.since(who, place), Missed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(own_changes, "FEW_PERSONAL", 0)  # so that people with entries are read alone
+            assert isinstance(await own.since(who, before), Missed)
     assert await own.since(filled.reader, evolve(here, epoch="another")) is Lost.EPOCH
     assert await own.since(filled.reader, evolve(here, place="?")) is Lost.MALFORMED
 
