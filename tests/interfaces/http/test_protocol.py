@@ -1,18 +1,16 @@
 """Our uvicorn HTTP class over real sockets: requests as RFC 9112 has them, and what one client may cost the others."""
 
 import asyncio
-import gc
 import json
 import logging
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
-from weakref import WeakSet
 
 import pytest
 from attrs import define, field
@@ -34,6 +32,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
 from interfaces.pace import BYTES, NETWORK_WAITS, REFUSED_SIGN_IN, Moments, Pace
 from interfaces.throttled import ThrottledWarning
+from tests.interfaces.connections import note_connections, without_collections
 from tests.interfaces.http.conftest import PASSWORD
 from tests.interfaces.http.serving import BIG, ENOUGH, MEDIUM, STREAMED, Answer, Line, Site, app_of, serving
 
@@ -736,14 +735,6 @@ class TestPlaces:
         assert asyncio.run(made()) == (896, 672)
 
 
-@pytest.fixture
-def without_collections() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 @pytest.mark.parametrize(
     ("sent", "state"),
     [
@@ -765,27 +756,16 @@ def without_collections() -> Iterator[None]:
     ],
 )
 async def test_a_connection_that_is_over_is_freed_without_a_collection(
-    monkeypatch: pytest.MonkeyPatch,
-    without_collections: None,
-    sent: bytes,
-    state: Callable[[HttpConnection], object],
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, state: Callable[[HttpConnection], object]
 ) -> None:
-    there = WeakSet[HttpConnection]()
-    made: list[None] = []
-    connection_made = HttpConnection.connection_made
-
-    def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
-        made.append(None)
-        there.add(self)
-        connection_made(self, transport)
-
-    monkeypatch.setattr(HttpConnection, "connection_made", noted)
-    async with serving() as site:
-        line = await site.line()
-        line.send(sent)
-        await until(lambda: len(made) == 1 and all(state(each) for each in there))
-        line.writer.transport.abort()
-        await until(lambda: not there)
+    noted = note_connections(monkeypatch)
+    with without_collections():
+        async with serving() as site:
+            line = await site.line()
+            line.send(sent)
+            await until(lambda: noted.made == 1 and all(state(each) for each in noted.there))
+            line.writer.transport.abort()
+            await until(lambda: not noted.there)
 
 
 class Takes(Pace):

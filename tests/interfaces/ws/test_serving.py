@@ -5,10 +5,8 @@ under another class. What a client sees is the same.
 
 import asyncio
 import asyncio.selector_events
-import gc
 import time
 from typing import Any
-from weakref import WeakSet
 
 import orjson
 import pytest
@@ -18,8 +16,8 @@ from application.ports.updates import Typing
 from application.views import Snapshot
 from domain.events import SessionEnd, SessionEnded
 from domain.message import BODY_LIMIT
-from interfaces.http.protocol import HttpConnection
 from interfaces.ws.protocol import FINAL_GRACE
+from tests.interfaces.connections import note_connections, without_collections
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import ENOUGH, FRAME_LIMIT, MEBIBYTE, House, framed, serving, used
 from tests.strategies import START
@@ -407,25 +405,12 @@ class TestLeaving:
 async def test_what_read_the_handshake_is_freed_while_the_socket_is_open(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    there = WeakSet[HttpConnection]()
-    made: list[None] = []
-    connection_made = HttpConnection.connection_made
-
-    def noted(self: HttpConnection, transport: asyncio.BaseTransport) -> None:
-        made.append(None)
-        there.add(self)
-        connection_made(self, transport)
-
-    monkeypatch.setattr(HttpConnection, "connection_made", noted)
+    noted = note_connections(monkeypatch)
     async with serving("handed over") as house:
         chat = await house.chat("Ann")
-        gc.collect()
-        gc.disable()
-        try:
+        with without_collections():
             ann = await house.enter("Ann", chat)
-            assert len(made) == 1
-            await until(lambda: not there)
-        finally:
-            gc.enable()
+            assert noted.made == 1
+            await until(lambda: not noted.there)
         ann.say(type="ping", id=1)
         assert await ann.hear() == {"type": "pong", "id": 1}
