@@ -83,7 +83,7 @@ class Relay:
     _began: float = field(init=False, default=0.0)
     """When the last batch began, by the event loop's clock."""
     _had_several: bool = field(init=False, default=False)
-    """Whether the last batch had more than one update."""
+    """True if the last batch had more than one update."""
     _packing: Packing = field(init=False)
     _complaints: Complaints = field(init=False, factory=lambda: Complaints("bus", log))
 

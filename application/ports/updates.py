@@ -95,7 +95,7 @@ class AttendingThere:
     change: Attendance
     at: datetime
     again: bool = False
-    """Whether the node repeats who has the chat open there. They may have opened it long ago."""
+    """True if the node repeats a list of people who may have opened the chat long ago; False if they have opened or left it just now."""
 
 
 @frozen(kw_only=True)

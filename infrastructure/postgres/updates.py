@@ -58,7 +58,7 @@ class PostgresUpdates:
     ``run`` carries updates until it is cancelled, and connects again whenever a connection is lost.
 
     A process says every ``heartbeat`` seconds that it is there if it has said nothing else, and takes its listening
-    connection for dead after ``silence`` seconds.
+    connection for dead after ``silence`` seconds. When it ends, it spends up to ``last_seconds`` on sending what waits.
     """
 
     _url: str

@@ -148,7 +148,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     _serving = 0
     """The number of requests from which the application has not returned: the last one, and the one before it for a moment."""
     _is_over = False
-    """Whether the connection is lost, or has become a WebSocket."""
+    """True once the connection is lost or has become a WebSocket."""
     _is_parting = False
     """Whether the server stops: the current request is the last one."""
 

@@ -65,7 +65,7 @@ class Keepalive:
             self._socket.ping(frame)
 
     def awaits(self, payload: bytes) -> bool:
-        """Whether the socket is open and has not answered the ping with this payload."""
+        """Returns True if the socket is open and has not answered the ping with this payload."""
         return self._socket is not None and self._unanswered == payload
 
     def end(self) -> None:

@@ -80,7 +80,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _unparsed: bytes = b""
     _has_turn = False
     _is_between_frames = False
-    """Whether the next byte begins a message. False where that is not known, as before the first parse."""
+    """True if the next byte is known to begin a message. It is not known before the first parse."""
     _is_deaf = False
     """True after the connection has failed (RFC 6455, 7.1.7): data is still read, and discarded."""
     _keepalive: Keepalive | None = None

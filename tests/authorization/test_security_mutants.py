@@ -247,7 +247,7 @@ MUTANTS: list[tuple[Callable[[Patch], None], Check]] = [
 
 @pytest.fixture(autouse=True)
 def no_token_is_known() -> Iterator[None]:
-    """What was read while a check was missing is read again by the tests that come later in this process."""
+    """Forgets the tokens that were accepted while a check was missing: a later test in this process would find them accepted."""
     yield
     test_tokens.TOKENS._known.clear()
 

@@ -428,7 +428,7 @@ COLUMNS: Final = (
 
 @frozen
 class Row:
-    """What an attack has cost the others."""
+    """One line of the table: the delay that an attack caused for others, its memory, and what was logged."""
 
     name: str
     before: Span

@@ -59,7 +59,7 @@ class Load:
 
 
 SHARED: Final[Mapping[str, Load]] = {"chats of ten": Load(160, 10, 160), "one room": Load(1, 400, 64)}
-"""What is measured with shares: so many senders that each worker always has something to do."""
+"""The loads that are measured with ``--share``. They have so many senders that each worker always has something to do."""
 
 
 @contextmanager

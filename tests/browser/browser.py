@@ -103,7 +103,7 @@ const { aim } = window;
 window.aim = undefined;
 return aim?.hit ?? true;
 """
-"""Whether that click met the element. Another page, to which it has led, has no notes."""
+"""Tells whether the click that `AIM` prepared met its element. A click that led to another page has met it."""
 
 PUT: Final = """
 const [element, text] = arguments;

@@ -115,7 +115,7 @@ class HttpFuzzer:
     oracle: Oracle
     scene: Scene
     port: int | None = None
-    """Where hostile bytes are sent, if not to the messenger."""
+    """The port of the listener that hostile bytes are sent to. None stands for the messenger."""
 
     async def strike(self, seed: int, count: int | None = None, until: float | None = None) -> None:
         routes = examples(self.house.app)

@@ -40,7 +40,7 @@ class Oracle:
     quiet: list[float] = Factory(list)
     """Seconds that a well-behaved client waited before anything hostile was sent."""
     control: "Oracle | None" = None
-    """What happened while the same was sent to a listener that is not the messenger."""
+    """The record of a run that sent the same bytes to a listener that is not the messenger."""
     waits: list[float] = Factory(list)
     """Seconds that it waited while something hostile was being answered."""
     _began: float = field(init=False, factory=time.monotonic)
@@ -81,7 +81,7 @@ class Oracle:
         )
 
     def delay(self) -> str:
-        """What the well-behaved client's p99 was, and what of its delay is the messenger's."""
+        """Returns the p99 of the well-behaved client as text, and the part of its delay that the messenger caused."""
         control = self.control.waits if self.control else []
         told = [
             f"{when} {_p99(waits):.1f} ms ({len(waits)} times)"
