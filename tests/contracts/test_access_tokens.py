@@ -11,7 +11,7 @@ from attrs import evolve
 from application.accounts.access_tokens import EndAccessToken, MadeAccessToken, MakeAccessToken
 from application.accounts.authenticate import Authenticate
 from application.accounts.factors import ConfirmFactor, ProveBoth, SetUpFactor
-from application.accounts.sessions import RevokeSession
+from application.accounts.sessions import RevokeOthers, RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_out import SignOut
 from application.actor import Actor
@@ -152,7 +152,7 @@ class TestPermitting:
             people.access_tokens.end(bot, EndAccessToken(token_id=bot.session_id)),
             people.sessions.list(bot, Paging()),
             people.sessions.revoke(bot, RevokeSession(session_id=bot.session_id)),
-            people.sessions.revoke_others(bot),
+            people.sessions.revoke_others(bot, RevokeOthers(password=PASSWORD)),
         ]
         for attempt in attempts:
             with pytest.raises(ScopeMissing):
