@@ -72,11 +72,12 @@ class RevokeSessionHandler:
             SessionNotFound: The actor has no such session, or it has ended.
             PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
-        if command.session_id == actor.session_id:
-            permitted = self.step_up.proven_if_given(actor, None)
-        else:
-            permitted = _proven(self.step_up, actor, command, is_needed=self.proof_needed)
-        async with permitted as proven:
+        is_present = command.session_id == actor.session_id
+        async with (
+            self.step_up.proven_if_given(actor, None)
+            if is_present
+            else _proven(self.step_up, actor, command, is_needed=self.proof_needed)
+        ) as proven:
             work = proven.work
             chosen = [session for session in proven.sessions if session.id == command.session_id]
             if not chosen:
