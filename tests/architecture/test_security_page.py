@@ -16,7 +16,9 @@ ROWS = [line for line in PAGE.splitlines() if re.match(r"\| \d", line)]
 def test_every_promise_has_a_test() -> None:
     assert len(ROWS) > 30
     assert [row for row in ROWS if not CITATION.search(row)] == []
-    assert PAGE.count("`tests/") == len(CITATION.findall(PAGE)), "a citation is written so that nothing looks it up"
+    assert PAGE.count("`tests/") == len(CITATION.findall(PAGE)), (
+        "a citation is written so that nothing looks it up"
+    )
 
 
 @pytest.mark.parametrize(("path", "name"), CITED)
