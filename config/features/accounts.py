@@ -340,7 +340,12 @@ def account_use_cases(
             )
         ),
         sign_out=SignOutHandler(
-            begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions, record=record
+            begin=begin,
+            clock=clock,
+            tokens=tokens,
+            access_tokens=ports.access_tokens,
+            lifetimes=rules.sessions,
+            record=record,
         ),
         authenticate=watch(authenticate),
         recognise=watch(RecogniseHandler(authenticate=authenticate, recent=recent_sessions)),

@@ -129,7 +129,7 @@ class Accounts:
     @described(
         summary="End the session of the bearer token or the refresh cookie; without either, do nothing",
         description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
-        "cookie.",
+        "cookie. A program ends its own access token so.",
         tag=ACCOUNTS,
         needs_own_page=True,
         is_public=True,
