@@ -86,7 +86,10 @@ ONLY_UNTIL_OPEN: Final = {
 
 
 class _Writable:
-    """What `asyncio.Event` tells of an open socket, on which nobody waits for it: a tenth of its size."""
+    """
+    Tells whether an open socket can be written to, as an `asyncio.Event` did during the handshake. Nobody waits for it any
+    more, so that it needs less than a tenth of the memory.
+    """
 
     __slots__ = ("_is_set",)
 
