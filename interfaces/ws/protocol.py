@@ -87,8 +87,8 @@ ONLY_UNTIL_OPEN: Final = {
 
 class _Writable:
     """
-    Tells whether an open socket can be written to, as an `asyncio.Event` did during the handshake. Nobody waits for it any
-    more, so that it needs less than a tenth of the memory.
+    Tells whether an open socket can be written to, as an `asyncio.Event` did during the handshake. An open
+    socket has no waiters, so that one flag is enough.
     """
 
     __slots__ = ("_is_set",)
