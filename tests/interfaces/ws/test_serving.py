@@ -30,7 +30,7 @@ second or so.
 """
 
 MOST_ATTRIBUTES = 21
-"""As many fit into a dictionary of 464 bytes; one of 22 takes nearly twice as much, for each socket of a node."""
+"""The attributes that fit into a dictionary of 464 bytes. A dictionary with 22 of them takes nearly twice as much."""
 
 
 class TestConversation:
