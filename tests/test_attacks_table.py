@@ -21,10 +21,10 @@ def test_a_target_is_missed_only_if_neither_before_nor_the_control_explains_it()
 
 
 def test_a_row_in_markdown() -> None:
-    control = Span(delivered=20.0, asked=10.0, memory=200.0, strikes=5000.0)
+    control = Span(delivered=20.0, asked=10.0, memory=200.0, strikes=5000.0, cpu=0.256)
     row = evolve(ROW, control=control, during=LOUD, memory_at_last=210.0, log=("a | b", "c"))
     assert row.markdown() == (
-        "| silent | 10.0, 20.0, 30.0 | 3.0 | 1.5 | 5.0, 10.0, 15.0 | 3.0 | 1.5 | 1,234, 5,000 | 200, 300, 210 | `a / b`; `c`"
+        "| silent | 10.0, 20.0, 30.0 | 3.0 | 1.5 | 5.0, 10.0, 15.0 | 3.0 | 1.5 | 1,234, 5,000 | 0%, 26%, 0% | 200, 300, 210 | `a / b`; `c`"
         " | p99, page |"
     )
 

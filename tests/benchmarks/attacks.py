@@ -7,14 +7,15 @@ It prints a table in Markdown. All attacks take less than 28 minutes. Where one 
 measured with a new messenger.
 
 The others are 500 sockets in 50 chats, in which somebody says something 200 times a second, and a person who reads a page of
-history ten times a second. A row tells the p99 of deliveries and of that page three times: before, while the attacker
+history 40 times a second. A row tells the p99 of deliveries and of that page three times: before, while the attacker
 strikes a listener that is not the messenger (the control), and while it strikes the messenger. The ratios are those of the last
 to both others. The target is missed where neither is below 1.2, or the memory at the end is 1.1 times what it was. What the control has above the first is the machine's part: the attacker shares a CPU with the measuring
 process, and strikes the listener as often as it can.
 
 The messenger and PostgreSQL have one CPU, and the measuring process has the other. The attacker is one address and one account, in a
 process that runs on the measuring CPU when nothing else wants it (SCHED_IDLE), and so does the listener of the control. How
-often it strikes in a second is told, of the listener and of the messenger, so that an attacker that cannot keep up is seen.
+often it strikes in a second is told, of the listener and of the messenger, so that an attacker that cannot keep up is seen. A strike is
+what it hands to its own kernel; the CPU of the messenger and PostgreSQL together tells what is made of it.
 Memory is the messenger's resident set before, at most, and ``--after`` seconds after the attack. ``--scale`` multiplies the
 attacker's connections. With ``--rounds`` each part is measured so many times in turn, and medians are told. The first ``--settle``
 seconds of an attack are not measured: in these the attacker uses up what limits let it save.
@@ -26,6 +27,7 @@ import http.client
 import json
 import os
 import random
+import re
 import statistics
 import sys
 import time
@@ -274,26 +276,51 @@ def give_way() -> None:
 # Measuring
 
 
+PAGES: Final = 40
+"""Pages that are asked for in a second, at most: somebody who asks for more waits for the pace of the account."""
+
+
+async def ask_for_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
+    """
+    Asks for a page over a connection that is kept, at less cost than httpx has: what it takes the measuring process would be
+    measured.
+    """
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    if not head.startswith(b"HTTP/1.1 200 "):
+        raise OSError(head)
+    size = re.search(rb"(?i)content-length: (\d+)", head)
+    assert size is not None, head
+    await reader.readexactly(int(size[1]))
+
+
 @asynccontextmanager
 async def asking(port: int, token: str, chat: str, took: list[float]) -> AsyncIterator[None]:
-    """Somebody who asks ten times a second."""
-    path = f"/chats/{chat}/history/?limit=1"
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+    """Somebody who asks for a page `PAGES` times a second, as long as the answers come so fast."""
+    head = ("Host: localhost", f"Authorization: Bearer {token}", "", "")
+    request = "\r\n".join((f"GET /chats/{chat}/history/?limit=1 HTTP/1.1", *head)).encode()
 
-        async def ask() -> None:
-            while True:
-                began = time.perf_counter()
-                with suppress(httpx.HTTPError):
-                    await client.get(path, headers={"Authorization": f"Bearer {token}"})
-                took.append(time.perf_counter() - began)
-                await asyncio.sleep(0.1)
+    async def ask() -> None:
+        while True:
+            with suppress(OSError, EOFError):
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                try:
+                    while True:
+                        began = time.perf_counter()
+                        await ask_for_page(reader, writer, request)
+                        took.append(time.perf_counter() - began)
+                        await asyncio.sleep(1 / PAGES)
+                finally:
+                    writer.close()
+            took.append(float("inf"))  # it was refused, or the connection ended
+            await asyncio.sleep(0.1)
 
-        task = asyncio.create_task(ask())
-        try:
-            yield
-        finally:
-            task.cancel()
-            await asyncio.wait({task})
+    task = asyncio.create_task(ask())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def p99(took: list[float]) -> float:
@@ -302,12 +329,16 @@ def p99(took: list[float]) -> float:
 
 @frozen
 class Span:
-    """The p99 of deliveries and of pages in milliseconds, the most memory in MiB, and strikes a second."""
+    """
+    The p99 of deliveries and of pages in milliseconds, the most memory in MiB, strikes a second, and the share of a CPU that the
+    messenger and PostgreSQL took together.
+    """
 
     delivered: float
     asked: float
     memory: float
     strikes: float = 0.0
+    cpu: float = 0.0
 
     @classmethod
     def median(cls, spans: list["Span"]) -> "Span":
@@ -316,6 +347,7 @@ class Span:
             statistics.median(each.asked for each in spans),
             max(each.memory for each in spans),
             statistics.median(each.strikes for each in spans),
+            statistics.median(each.cpu for each in spans),
         )
 
 
@@ -395,11 +427,14 @@ class Measuring:
         self.others.took.clear()
         self.asked.clear()
         began, struck, at_most = time.monotonic(), attacker.struck if attacker else 0, 0.0
+        spent = sum(self.house.cpu_seconds())
         while time.monotonic() < began + seconds:
             at_most = max(at_most, self.memory())
             await asyncio.sleep(0.25)
-        strikes = (attacker.struck - struck) / (time.monotonic() - began) if attacker else 0.0
-        return Span(p99(self.others.took), p99(self.asked), at_most, strikes)
+        took = time.monotonic() - began
+        strikes = (attacker.struck - struck) / took if attacker else 0.0
+        cpu = (sum(self.house.cpu_seconds()) - spent) / took
+        return Span(p99(self.others.took), p99(self.asked), at_most, strikes, cpu)
 
     async def struck(self, name: str, target: Target, settle: float, seconds: float) -> Span:
         async with Attacker.striking(name, target, self.given.scale) as attacker:
@@ -442,6 +477,7 @@ COLUMNS: Final = (
     "to before",
     "to control",
     "strikes a second: messenger, control",
+    "CPU before, control, during",
     "MiB before, at most, at the end",
     "log",
     "missed",
@@ -491,6 +527,7 @@ class Row:
         memory = (self.memory_at_first, self.during.memory, self.memory_at_last)
         cells += [
             f"{self.during.strikes:,.0f}, {self.control.strikes:,.0f}",
+            ", ".join(f"{each.cpu:.0%}" for each in (self.before, self.control, self.during)),
             ", ".join(f"{each:.0f}" for each in memory),
             "; ".join(f"`{each}`" for each in self.log) or "none",
             ", ".join(self.missed) or "none",
