@@ -12,7 +12,7 @@ from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
-from interfaces.http.authentication import PACE, SIGN_INS
+from interfaces.http.authentication import LISTENING, PACE, SIGN_INS
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
@@ -139,6 +139,7 @@ def create_app(
     setattr(app.state, PLACES, options.places)
     setattr(app.state, PAGES, pages)
     setattr(app.state, PACE, pace)
+    setattr(app.state, LISTENING, live.hub.listening_to if live else lambda _: 0)
     setattr(app.state, SIGN_INS, sign_ins or Moments())
     match_whole_paths(app.routes)
     redirect_slashes(app.router)

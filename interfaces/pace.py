@@ -24,6 +24,9 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 10
 """A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
+SOCKETS: Final = 100
+"""A message counts as one more request for each so many sockets that it is told to, because each costs a write."""
+
 FRAMES: Final = 50
 """
 Frames of a WebSocket that count as one request together, because they take about as long to parse: pings, pongs and parts of
@@ -108,6 +111,10 @@ class Pace:
     def charge_change(self, asking: Asking) -> None:
         """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
         self.charge_as(asking, CHANGE)
+
+    def charge_told(self, asking: Asking, sockets: int) -> None:
+        """Counts what a message costs that was told to so many sockets of this node, beside the request itself."""
+        self.charge_as(asking, 1 + sockets // SOCKETS)
 
     def charge_as(self, asking: Asking, requests: int) -> None:
         """Counts a request, for which `take` was called before, as so many."""

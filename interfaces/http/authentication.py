@@ -13,12 +13,16 @@ from application.accounts.authenticate import Authenticate
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from domain.ids import ChatId
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
 from interfaces.pace import REFUSED_SIGN_IN, Asking, Moments, Pace
 
 PACE: Final = "pace"
 """The attribute of the state of the application with the pace of accounts (`interfaces.pace`)."""
+
+LISTENING: Final = "listening"
+"""The attribute of the state of the application with the function that counts the sockets that listen to a chat."""
 
 SIGN_INS: Final = "sign_ins"
 """The attribute of the state of the application with the moments of sign-ins (`interfaces.pace.Moments`)."""
@@ -86,6 +90,12 @@ async def changer_of(request: Request, messenger: Messenger) -> Actor:
     pace: Pace = getattr(request.app.state, PACE)
     pace.charge_change(actor.account_id)
     return actor
+
+
+def charge_told(request: Request, actor: Actor, chat_id: ChatId) -> None:
+    """Counts what a message costs that is told to many sockets (`interfaces.pace`)."""
+    pace: Pace = getattr(request.app.state, PACE)
+    pace.charge_told(actor.account_id, getattr(request.app.state, LISTENING)(chat_id))
 
 
 async def owner_of(request: Request, messenger: Messenger) -> Actor:

@@ -8,7 +8,7 @@ from application.messenger import Messenger
 from application.paging import ReaderPlace
 from application.views import MessageView
 from domain.chat_errors import ChatNotFound
-from interfaces.http.authentication import actor_of
+from interfaces.http.authentication import actor_of, charge_told
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
@@ -50,7 +50,10 @@ class Messages:
         command = codec.SEND_MESSAGE.decode(
             await json_object(request) | key(request), within="body", path=path(request)
         )
-        event = (await self.messenger.messages.send(actor, command)).event
+        sent = await self.messenger.messages.send(actor, command)
+        if not sent.duplicate:
+            charge_told(request, actor, command.chat_id)
+        event = sent.event
         view = MessageView(message=event.message, position=event.position, sender=actor.profile)
         return success(codec.message_json(view))
 

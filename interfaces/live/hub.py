@@ -197,6 +197,11 @@ class Hub:
         """
         return self.channels.find(chat_id) is not None or chat_id in self.tails
 
+    def listening_to(self, chat_id: ChatId) -> int:
+        """The number of this node's listeners that are told of messages in the chat."""
+        channel = self.channels.find(chat_id)
+        return 0 if channel is None else len(channel.audience.live)
+
     def receive(self, updates: Sequence[Update]) -> None:
         """Delivers updates to the listeners. Encodes each update once, and does not wait for any client."""
         for update in updates:

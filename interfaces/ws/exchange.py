@@ -337,6 +337,8 @@ class Exchange:
             self._connection.answer_not_sent(sending, OutcomeUnknown())
         elif (error := answer.exception()) is None:
             self._desk.note_message(sending.command.chat_id)
+            if not answer.result().duplicate:
+                self._charge_told(sending.command.chat_id)
             self._connection.answer_sent(sending, answer.result())
         elif isinstance(error, (DomainError, ApplicationError)):
             self._connection.answer_not_sent(sending, error)
@@ -344,6 +346,11 @@ class Exchange:
             log.error("a send failed", exc_info=error)
             self._connection.answer_not_sent(sending, OutcomeUnknown())
         self._go_on()
+
+    def _charge_told(self, chat_id: ChatId) -> None:
+        actor = self._connection.actor
+        assert actor is not None, "only entered clients send"
+        self._services.pace.charge_told(actor.account_id, self._services.hub.listening_to(chat_id))
 
     # Everything else
 

@@ -277,7 +277,7 @@ def give_way() -> None:
 
 
 PAGES: Final = 40
-"""Pages that are asked for in a second, at most: somebody who asks for more waits for the pace of the account."""
+"""Pages that are read in a second, at most: more would wait for the pace of the account."""
 
 
 async def ask_for_page(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> None:
@@ -296,7 +296,7 @@ async def ask_for_page(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 @asynccontextmanager
 async def asking(port: int, token: str, chat: str, took: list[float]) -> AsyncIterator[None]:
-    """Somebody who asks for a page `PAGES` times a second, as long as the answers come so fast."""
+    """Reads a page `PAGES` times a second, as long as the answers come so fast."""
     head = ("Host: localhost", f"Authorization: Bearer {token}", "", "")
     request = "\r\n".join((f"GET /chats/{chat}/history/?limit=1 HTTP/1.1", *head)).encode()
 

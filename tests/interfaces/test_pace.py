@@ -17,6 +17,7 @@ from application.actor import Actor
 from application.errors import Overloaded
 from application.meter import Unmetered
 from domain.ids import AccountId
+from interfaces import pace as pace_module
 from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
@@ -386,6 +387,32 @@ async def test_changes_are_charged_on_sockets(house: House, charged: list[object
         while (await line.hear()).get("id") != number:
             pass
     assert charged == [ann.actor.account_id]
+
+
+@pytest.mark.parametrize("by_http", [False, True], ids=["socket", "HTTP"])
+async def test_messages_are_charged_by_the_sockets_that_they_are_told_to(
+    house: House, monkeypatch: pytest.MonkeyPatch, *, by_http: bool
+) -> None:
+    monkeypatch.setattr(pace_module, "SOCKETS", 2)
+    chat, actor = await house.chat("Ann", "Bob"), await actor_of(house, "Ann")
+    lines = [await house.enter(name, chat) for name in ("Ann", "Bob", "Bob", "Bob", "Bob")]
+    pace, now = house.services.pace, time.monotonic()
+    pace._taken_until.clear()
+    pace._now = lambda: now
+    for _ in range(2):  # a repeat is told to nobody
+        if by_http:
+            async with asking(house, "Ann") as client:
+                said = {"text": "hello"}
+                answer = await client.post(
+                    f"/chats/{chat}/messages/", json=said, headers={"Idempotency-Key": "once"}
+                )
+                assert answer.is_success, answer.text
+        else:
+            lines[0].say(type="send_message", text="hello", nonce="once")
+            while (await lines[0].hear())["type"] != "message_ack":
+                pass
+    both, told = 2, 5 // 2
+    assert pace.take(actor.account_id) == pytest.approx((both + told) / PER_SECOND)
 
 
 @pytest.fixture
