@@ -31,11 +31,11 @@ from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.divided.changes import DividedChanges
 from infrastructure.postgres.divided.marking import DividedMarkings
-from infrastructure.postgres.divided.plans import AS_DIVIDED
 from infrastructure.postgres.divided.posting import DividedPostings
 from infrastructure.postgres.divided.purging import DividedDeletedChats
 from infrastructure.postgres.divided.reads import DividedReadPool
 from infrastructure.postgres.divided.stamp import adapt
+from infrastructure.postgres.divided.statements import AS_DIVIDED
 from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool

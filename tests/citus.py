@@ -12,6 +12,8 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
+from infrastructure.postgres.schema.base import metadata, with_all_tables
+from infrastructure.postgres.schema.chat_tables import origin
 from tests.storages import conninfo
 
 CITUS: Final = os.environ.get("MESSENGER_TEST_CITUS")
@@ -28,5 +30,5 @@ AS 'SELECT result FROM answer_of_a_node';
 def empty_cluster(url: str) -> None:
     with psycopg.connect(conninfo(url)) as connection:
         connection.execute("SET LOCAL citus.multi_shard_modify_mode TO 'sequential'")
-        for (name,) in connection.execute("SELECT table_name::text FROM citus_tables").fetchall():
+        for name in with_all_tables(metadata).tables.keys() - {origin.name}:
             connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(name)))

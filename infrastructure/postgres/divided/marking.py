@@ -1,7 +1,7 @@
 """Read marks over divided tables: the statements of a batch, once for each chat."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, LiteralString, TypeVar
+from typing import Final, TypeVar
 
 from attrs import define, field
 
@@ -9,6 +9,7 @@ from application.ports.marking import MarkRequest
 from domain.ids import ChatId, Seq
 from domain.reading import Reading
 from infrastructure.postgres.divided.stamp import STAMP, UNSTAMPED
+from infrastructure.postgres.divided.statements import changed, finish
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch
 from infrastructure.postgres.driver.pipeline import Rows, Statement
@@ -28,13 +29,14 @@ from infrastructure.postgres.marking import (
 
 T = TypeVar("T")
 
-LOCK_OF_ONE: Final[LiteralString] = LOCK.replace("k.chat_id", "$3")
-READ_OF_ONE: Final[LiteralString] = READ.replace("w.chat_id", "$4")
-NEWLY_READ_OF_ONE: Final[LiteralString] = NEWLY_READ.replace("r.chat_id", "$6")
-KEEP_OF_ONE: Final[LiteralString] = (
-    KEEP.replace(UNSTAMPED, "WITH")
-    .replace("(SELECT tx FROM stamp)", "$10")
-    .replace("r.chat_id = u.chat_id", "r.chat_id = $11")
+LOCK_OF_ONE: Final = changed(LOCK, ("k.chat_id", "$3"))
+READ_OF_ONE: Final = changed(READ, ("w.chat_id", "$4"))
+NEWLY_READ_OF_ONE: Final = changed(NEWLY_READ, ("r.chat_id", "$6"))
+KEEP_OF_ONE: Final = changed(
+    KEEP,
+    (UNSTAMPED, "WITH"),
+    ("(SELECT tx FROM stamp)", "$10"),
+    ("r.chat_id = u.chat_id", "r.chat_id = $11"),
 )
 """The statements of `infrastructure.postgres.marking` with the chat as last parameter: Citus must see a value to find its node."""
 
@@ -76,12 +78,11 @@ class DividedMarking(PostgresMarking):
     async def _store(self, moved: Sequence[Moved]) -> None:
         stamp = arrays.Bigint.of(self._stamp)
         by_chat = _by_chat(moved, lambda each: each[0].chat_id)
-        await self._batch.ask(
-            *(
-                Statement(KEEP_OF_ONE, (*kept(some), stamp, arrays.Id.of(id)))
-                for id, (_, some) in by_chat.items()
-            )
-        )
+        kept_by_chat = [
+            Statement(KEEP_OF_ONE, (*kept(some), stamp, arrays.Id.of(id)))
+            for id, (_, some) in by_chat.items()
+        ]
+        await finish(self._batch, kept_by_chat)
 
 
 def _by_chat(

@@ -11,20 +11,20 @@ from domain.chat import Chat
 from domain.events import MessageSent
 from domain.ids import ChatId
 from infrastructure.postgres.divided.stamp import STAMP, UNSTAMPED
+from infrastructure.postgres.divided.statements import changed, finish
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch
 from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.posting import KEEP, READ, DraftRow, PostgresPosting, PostgresPostings, sought
 
-PROFILE: Final = "LEFT JOIN profile p ON p.profile_id = d.author_id\n"
-
-READ_OF_ONE: Final[LiteralString] = (
-    READ.replace("d.chat_id", "$5")
-    .replace(PROFILE, "")
-    .replace(
+READ_OF_ONE: Final = changed(
+    READ,
+    ("d.chat_id", "$5"),
+    ("LEFT JOIN profile p ON p.profile_id = d.author_id\n", ""),
+    (
         "p.profile_id, p.first_name, p.last_name, p.middle_name, p.username",
         "NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text",
-    )
+    ),
 )
 """
 `READ` with the chat as fifth parameter, and without the authors' names. Citus must see a value to find the node of the chat, and that
@@ -38,11 +38,12 @@ SELECT profile_id, first_name, last_name, middle_name, username FROM profile WHE
 NAMES: Final = ("author_id", "first_name", "last_name", "middle_name", "username")
 """The fields of `DraftRow` that the columns of `AUTHORS` are."""
 
-KEEP_OF_ONE: Final[LiteralString] = (
-    KEEP.replace(UNSTAMPED, "WITH")
-    .replace("(SELECT tx FROM stamp)", "$17")
-    .replace("h.chat_id = u.chat_id", "h.chat_id = $18")
-    .replace("r.chat_id = u.chat_id", "r.chat_id = $18")
+KEEP_OF_ONE: Final = changed(
+    KEEP,
+    (UNSTAMPED, "WITH"),
+    ("(SELECT tx FROM stamp)", "$17"),
+    ("h.chat_id = u.chat_id", "h.chat_id = $18"),
+    ("r.chat_id = u.chat_id", "r.chat_id = $18"),
 )
 """`KEEP` with the stamp and the chat as last parameters."""
 
@@ -92,16 +93,15 @@ class DividedPosting(PostgresPosting):
                 sorted(posted, key=lambda event: event.chat_id), lambda event: event.chat_id
             )
         }
-        await self._batch.ask(
-            *(
-                Statement(
-                    KEEP_OF_ONE,
-                    (
-                        *self._kept([chat], posted_in.get(chat.id, ())),
-                        arrays.Bigint.of(self._stamp),
-                        arrays.Id.of(chat.id),
-                    ),
-                )
-                for chat in sorted(chats, key=lambda chat: chat.id)
+        kept = [
+            Statement(
+                KEEP_OF_ONE,
+                (
+                    *self._kept([chat], posted_in.get(chat.id, ())),
+                    arrays.Bigint.of(self._stamp),
+                    arrays.Id.of(chat.id),
+                ),
             )
-        )
+            for chat in sorted(chats, key=lambda chat: chat.id)
+        ]
+        await finish(self._batch, kept)

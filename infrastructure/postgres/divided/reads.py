@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from attrs import define
 
-from infrastructure.postgres.divided.plans import AS_DIVIDED
+from infrastructure.postgres.divided.statements import AS_DIVIDED, changed
 from infrastructure.postgres.driver.pipeline import Found, Statement
 from infrastructure.postgres.driver.reads import PLANS, SHARED, Prepared, ReadPool, ReadTransaction, Row
 from infrastructure.postgres.own_changes import CHATS_OF, HERE, STANDINGS
@@ -205,9 +205,12 @@ VARIANTS: Final[Mapping[str, Prepared]] = {
         {},
     ),
     ENTRIES.numbered: Prepared(
-        ENTRIES.text.replace(
-            "unnest(%(ids)s::UUID[]) AS anon_1(chat_id)",
-            "(SELECT each.chat_id FROM chat AS each WHERE each.chat_id = ANY (%(ids)s::UUID[])) AS anon_1",
+        changed(
+            ENTRIES.text,
+            (
+                "unnest(%(ids)s::UUID[]) AS anon_1(chat_id)",
+                "(SELECT each.chat_id FROM chat AS each WHERE each.chat_id = ANY (%(ids)s::UUID[])) AS anon_1",
+            ),
         ),
         ENTRIES.constants,
     ),

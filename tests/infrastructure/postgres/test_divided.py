@@ -19,6 +19,7 @@ from application.errors import Unavailable
 from application.ports.changes import Changes
 from application.ports.own_changes import Missed, OwnChanges
 from infrastructure.postgres.changes import PostgresChanges
+from infrastructure.postgres.divided import purging
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.own_changes import PostgresOwnChanges
@@ -34,16 +35,32 @@ from tests.contracts.talk import Talk, actor, open_chat
 from tests.postgres import TEMPLATE, Emptied, PostgresServer
 from tests.storages import SharedStorage, divided_storage
 
+LEFT_OUT = {
+    "TestRaces",
+    "test_however_many_are_held_those_after_them_have_their_turn",
+    "test_it_goes_in_slices",
+    "test_several_purge_at_once",
+    "test_six_writers_at_once_and_one_who_reads_along",
+}
+"""They take long, and the order of locks is the same on one server."""
+
 
 def _contracts(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """The tests of a contract that ask for a storage and for nothing else of an adapter's."""
     for name, test in vars(module).items():
-        if (name.startswith("test_") and "rig" not in signature(test).parameters) or name.startswith("Test"):
+        is_function = name.startswith("test_") and "rig" not in signature(test).parameters
+        if (is_function or name.startswith("Test")) and name not in LEFT_OUT:
             yield name, test
 
 
 for _module in (test_changes, test_marking, test_own_changes, test_posting, test_purging):
     globals().update(_contracts(_module))
+
+
+@pytest.fixture(autouse=True)
+def _find_deleted_chats_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a chat that is held is followed by a second statement."""
+    monkeypatch.setattr(purging, "FOUND_AT_ONCE", 1)
 
 
 @pytest.fixture(scope="module")
