@@ -6,7 +6,7 @@
 # The requirements' digest is the stamp's name, so that nothing depends on times that a checkout changes.
 digest = $(shell cat $(patsubst %,requirements/%.txt,$(1)) requirements/build.txt pyproject.toml $(wildcard $(2)) | cksum | tr -dc 0-9)
 RUN_READY = .venv/ready/run-$(call digest,run)
-DEV_READY = .venv/ready/dev-$(call digest,dev clients,tests/clients/package-lock.json)
+DEV_READY = .venv/ready/dev-$(call digest,pip dev clients,tests/clients/package-lock.json)
 
 # Each module is compiled once, not by each of the many processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE

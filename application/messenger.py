@@ -36,7 +36,7 @@ from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
-from application.accounts.sessions import RevokeSession
+from application.accounts.sessions import RevokeOthers, RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_out import SignOut
@@ -175,7 +175,7 @@ class SessionUseCases:
     events: Callable[[Actor, Paging[EventPlace]], Awaitable[Page[AccountEvent, EventPlace]]]
     """Lists what happened to the security of the account."""
     revoke: Callable[[Actor, RevokeSession], Awaitable[None]]
-    revoke_others: Callable[[Actor], Awaitable[int]]
+    revoke_others: Callable[[Actor, RevokeOthers], Awaitable[int]]
     """Returns how many sessions it ended."""
 
 

@@ -312,6 +312,7 @@ def make_app(
         details=health_details(application, settings) if settings.operation.detailed_health else None,
         is_leaving=is_leaving,
         meter=meter,
+        sign_ins=Moments.of_sign_ins(settings.api.sign_ins_per_network),
         local=make_local(application, settings),
     )
     app.state.sockets = socket_services

@@ -12,7 +12,7 @@ from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from interfaces.http.access_tokens import AccessTokens
 from interfaces.http.accounts import Accounts
-from interfaces.http.authentication import PACE
+from interfaces.http.authentication import PACE, SIGN_INS
 from interfaces.http.catalogues import Catalogues
 from interfaces.http.chats import Chats
 from interfaces.http.docs import Docs
@@ -39,7 +39,7 @@ from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
-from interfaces.pace import Pace
+from interfaces.pace import Moments, Pace
 from interfaces.web.site import WebClient
 from interfaces.web.status import Local
 from interfaces.ws.services import SocketServices
@@ -62,6 +62,7 @@ def create_app(
     details: Details | None = None,
     is_leaving: Callable[[], bool] = lambda: False,
     meter: Meter | None = None,
+    sign_ins: Moments | None = None,
     local: Local | None = None,
 ) -> Starlette:
     """
@@ -70,7 +71,8 @@ def create_app(
     ``new_request_id`` makes ids for requests that carry none: up to 64 letters, digits, dots, dashes and underscores.
     ``live`` is what sockets and event streams share; without it there are no event streams, and `/sync/` does not wait.
     ``modules`` names the modules that are switched on, in the order of their routes; ``added`` holds the routes of
-    modules that are not built in. ``local`` is what the web client shows of itself on a machine for trying out.
+    modules that are not built in. ``sign_ins`` are the moments at which networks may try passwords; without it there is no limit.
+    ``local`` is what the web client shows of itself on a machine for trying out.
     """
     by_module: dict[str, Sequence[BaseRoute]] = {
         "healthcheck": Health(messenger, options, details).routes(),
@@ -137,6 +139,7 @@ def create_app(
     setattr(app.state, PLACES, options.places)
     setattr(app.state, PAGES, pages)
     setattr(app.state, PACE, pace)
+    setattr(app.state, SIGN_INS, sign_ins or Moments())
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
     return app

@@ -43,6 +43,10 @@ NETWORK_WAITS: Final = (
     "A network asks too much at once: its requests wait (API_REQUESTS_PER_NETWORK_AND_SECOND). "
     "If it is a proxy, name it in API_TRUSTED_PROXIES: all people behind a proxy that is not named there count as one network"
 )
+SIGN_INS_WAIT: Final = (
+    "A network tries too many wrong passwords: its sign-ins wait (API_SIGN_INS_PER_NETWORK_AND_SECOND). "
+    "If it is a proxy, name it in API_TRUSTED_PROXIES: all people behind a proxy that is not named there count as one network"
+)
 
 
 @define(eq=False)
@@ -124,7 +128,7 @@ class Pace:
 
 
 NETWORK_SAVES: Final = 20.0
-"""For how many seconds a network saves up requests. All people behind one address may come back at once, after a restart."""
+"""For how many seconds a network saves up requests, and sign-ins. All people behind one address may come back at once, after a restart."""
 
 
 @define(eq=False)
@@ -133,7 +137,8 @@ class Moments:
     Lets the requests of each network begin when their moments come, in their order.
 
     The moment of somebody who turns out to be signed in is given back: the pace of their account limits them, and a network may
-    have any number of people who use the messenger. What is limited is what nobody answers for.
+    have any number of people who use the messenger. What is limited is what nobody answers for. So it is with sign-ins, which have
+    moments of their own: only those with a wrong password keep them.
     """
 
     pace: Pace = Factory(Pace)
@@ -143,6 +148,11 @@ class Moments:
     def of_networks(cls, per_second: int) -> Self:
         """The moments of networks that may make so many requests a second."""
         return cls(Pace(per_second, NETWORK_SAVES, warning=NETWORK_WAITS))
+
+    @classmethod
+    def of_sign_ins(cls, per_second: int) -> Self:
+        """The moments of sign-ins, of which each network may have so many refused in a second."""
+        return cls(Pace(per_second, NETWORK_SAVES, warning=SIGN_INS_WAIT))
 
     def take(self, network: str, begin: Callable[[], bool]) -> bool:
         """
@@ -158,6 +168,24 @@ class Moments:
         self._waiting.setdefault(network, deque()).append(begin)
         asyncio.get_running_loop().call_later(wait, self._begin_next, network)
         return False
+
+    async def wait(self, network: str) -> None:
+        """
+        Takes a moment, and returns when it has come.
+
+        Raises:
+            Overloaded: See `Pace.take`.
+        """
+        came = asyncio.get_running_loop().create_future()
+
+        def begin() -> bool:
+            if came.done():
+                return False
+            came.set_result(None)
+            return True
+
+        if not self.take(network, begin):
+            await came
 
     def give_back(self, network: str) -> None:
         """Gives a moment to the next request of the network, whether it waits already or comes later."""

@@ -26,13 +26,20 @@ fi
 
 echo "Setting up .venv with $(.venv/bin/python --version) ..."
 
+pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
+pinned() { pip ${into:+--python "$into"} install --require-hashes --only-binary :all: $compiled "$@"; }
+
+# What only tests import is compiled when they do: they need a small part of it. The user of a server may not write here.
+compiled= into=
+[ "$what" = run ] || compiled=--no-compile
+
 # What generates and checks clients in the tests. Each has a folder of its own, so that it clashes with nothing here.
 install_clients() {
     clients=.venv/clients
     rm -rf "$clients"
-    .venv/bin/python -m venv "$clients/python"
-    "$clients/python/bin/python" -m pip --disable-pip-version-check --no-input -qq \
-        install --require-hashes --only-binary :all: -r requirements/clients.txt
+    .venv/bin/python -m venv --without-pip "$clients/python"
+    into="$clients/python/bin/python"
+    pinned -r requirements/clients.txt
     if command -v npm >/dev/null 2>&1; then
         mkdir -p "$clients/node"
         cp tests/clients/package.json tests/clients/package-lock.json "$clients/node/"
@@ -41,14 +48,14 @@ install_clients() {
         echo "npm is missing, so the tests of TypeScript clients are skipped (on Debian and Ubuntu: apt-get install npm)."
     fi
 }
+[ "$what" = run ] || pinned -r requirements/pip.txt
 beside=
 if [ "$what" = dev ]; then
     install_clients &
     beside=$!
 fi
 
-pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input -qq "$@"; }
-pip install --require-hashes --only-binary :all: -r "requirements/$what.txt" -r requirements/build.txt
+pinned -r "requirements/$what.txt" -r requirements/build.txt
 pip install --no-deps --no-build-isolation --no-index --editable .
 [ -z "$beside" ] || wait "$beside"
 

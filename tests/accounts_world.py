@@ -21,7 +21,7 @@ from application.accounts.recent_sessions import RecentSessions
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
-from application.accounts.sessions import RevokeSession
+from application.accounts.sessions import RevokeOthers, RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignedUp, SignUp
@@ -273,8 +273,12 @@ class AccountsWorld:
         actor = await self.actor(signed_in)
         await self.accounts.set_password(actor, SetPassword(password=Password(password), old_password=old))
 
-    async def revoke(self, by: SignedIn, session_id: SessionId) -> None:
-        await self.sessions.revoke(await self.actor(by), RevokeSession(session_id=session_id))
+    async def revoke(self, by: SignedIn, session_id: SessionId, password: str = PASSWORD) -> None:
+        command = RevokeSession(session_id=session_id, password=password)
+        await self.sessions.revoke(await self.actor(by), command)
+
+    async def revoke_others(self, by: SignedIn, password: str = PASSWORD) -> int:
+        return await self.sessions.revoke_others(await self.actor(by), RevokeOthers(password=password))
 
     async def close(self, signed_in: SignedIn, password: str = PASSWORD) -> None:
         await self.accounts.close(await self.actor(signed_in), CloseAccount(password=password))

@@ -1,13 +1,17 @@
 """The devices that a person is signed in on: list them, and sign them out from afar."""
 
+from contextlib import AbstractAsyncContextManager
+
 from attrs import frozen
 
-from application.accounts.own_sessions import end_all, end_others, lock_own
+from application.accounts.own_sessions import end_all, end_others
+from application.accounts.step_up import Proven, Reauthentication, StepUp
 from application.actor import Actor
 from application.paging import EventPlace, Page, Paging, SessionPlace
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.recording import RecordEvent
+from domain.account import PasswordWrong
 from domain.events import SessionEnd
 from domain.ids import SessionId
 from domain.security import AccountEvent, SecurityAct
@@ -29,27 +33,53 @@ class ListSessionsHandler:
             return await work.sessions.page_of_live(actor.account_id, self.clock.now(), paging or Paging())
 
 
+def _proven(
+    step_up: StepUp, actor: Actor, given: Reauthentication, *, is_needed: bool
+) -> AbstractAsyncContextManager[Proven]:
+    """
+    Begins a unit of work in which the actor may end other sessions. The password or a proof is verified if it is given.
+
+    Raises:
+        ScopeMissing: The actor is a program.
+        PasswordWrong: The password is wrong, or nothing is given where it is needed.
+        ProofUnfit, TooManyRequests, NotAuthenticated: See `StepUp.proven`.
+    """
+    actor.require_device()
+    is_given = bool(given.password or given.proof)
+    if is_needed and not is_given:
+        raise PasswordWrong
+    return step_up.proven_if_given(actor, given if is_given else None)
+
+
 @frozen(kw_only=True)
-class RevokeSession:
+class RevokeSession(Reauthentication):
     session_id: SessionId
 
 
 @frozen(kw_only=True)
 class RevokeSessionHandler:
-    """Ends one of the actor's sessions, which may be the present one."""
+    """Ends one of the actor's sessions. Unless it is the present one, that may take the password or a passkey."""
 
-    begin: Begin
     clock: Clock
+    step_up: StepUp
+    proof_needed: bool
+    """True if a session alone does not permit it."""
     record: RecordEvent
 
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
         Raises:
             SessionNotFound: The actor has no such session, or it has ended.
+            PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
-        async with self.begin() as work:
-            _, sessions = await lock_own(work, actor)
-            chosen = [session for session in sessions if session.id == command.session_id]
+        is_present = command.session_id == actor.session_id
+        async with (
+            self.step_up.proven_if_given(actor, None)
+            if is_present
+            else _proven(self.step_up, actor, command, is_needed=self.proof_needed)
+        ) as proven:
+            work = proven.work
+            chosen = [session for session in proven.sessions if session.id == command.session_id]
             if not chosen:
                 raise SessionNotFound
             now = self.clock.now()
@@ -64,22 +94,33 @@ class RevokeSessionHandler:
 
 
 @frozen(kw_only=True)
-class RevokeOthersHandler:
-    """Ends all of the actor's sessions but the present one."""
+class RevokeOthers(Reauthentication):
+    pass
 
-    begin: Begin
+
+@frozen(kw_only=True)
+class RevokeOthersHandler:
+    """Ends all of the actor's sessions but the present one, which may take the password or a passkey."""
+
     clock: Clock
+    step_up: StepUp
+    proof_needed: bool
+    """True if a session alone does not permit it."""
     record: RecordEvent
 
-    async def __call__(self, actor: Actor) -> int:
-        """Returns how many sessions ended."""
-        async with self.begin() as work:
-            _, sessions = await lock_own(work, actor)
+    async def __call__(self, actor: Actor, command: RevokeOthers) -> int:
+        """
+        Returns how many sessions ended.
+
+        Raises:
+            PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
+        """
+        async with _proven(self.step_up, actor, command, is_needed=self.proof_needed) as proven:
             now = self.clock.now()
-            ended = await end_others(work, sessions, actor, SessionEnd.REVOKED, at=now)
+            ended = await end_others(proven.work, proven.sessions, actor, SessionEnd.REVOKED, at=now)
             for each in ended:
                 await self.record(
-                    work,
+                    proven.work,
                     SecurityAct.SESSION_REVOKED,
                     actor.account_id,
                     at=now,

@@ -1,16 +1,14 @@
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from attrs import field, frozen
 
 from application.accounts.other_ways import RemoveOtherWays, TellOfPassword
-from application.accounts.own_sessions import end_others, lock_own
-from application.accounts.step_up import Proven, Reauthentication, StepUp
+from application.accounts.own_sessions import end_others
+from application.accounts.step_up import Reauthentication, StepUp
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.passwords import Passwords, Requester
-from application.ports.storage import Begin
-from domain.account import Password, PasswordHash, PasswordRule, PasswordWrong
+from domain.account import Password, PasswordRule, PasswordWrong
 from domain.events import SessionEnd
 from domain.session import Origin
 
@@ -39,7 +37,6 @@ class SetPasswordHandler:
     owner is told by mail. Passkeys and identities at providers stay, unless the command removes them.
     """
 
-    begin: Begin
     clock: Clock
     step_up: StepUp
     old_password_needed: bool
@@ -73,7 +70,7 @@ class SetPasswordHandler:
         elif command.old_password is not None:
             verified = await self.step_up.verify(actor, command.old_password, command.origin)
         password_hash = await self.passwords.hash(command.password.text, requester)
-        async with self._begun(actor, command, verified) as begun:
+        async with self.step_up.proven_if_given(actor, _given(command), verified=verified) as begun:
             work, account, now = begun.work, begun.account, self.clock.now()
             account.change_password(password_hash)
             await work.accounts.save(account)
@@ -85,18 +82,8 @@ class SetPasswordHandler:
             await self.tell(work, account, origin=command.origin, at=now)
         self.letter_is_due()
 
-    @asynccontextmanager
-    async def _begun(
-        self, actor: Actor, command: SetPassword, verified: PasswordHash | None
-    ) -> AsyncIterator[Proven]:
-        """Begins the unit of work. If the old password was given, it is ``verified`` that it fits."""
-        if command.old_password is not None or command.proof:
-            given = Reauthentication(
-                password=command.old_password or "", proof=command.proof, origin=command.origin
-            )
-            async with self.step_up.proven(actor, given, verified=verified) as proven:
-                yield proven
-            return
-        async with self.begin() as work:
-            account, sessions = await lock_own(work, actor)
-            yield Proven(work=work, account=account, sessions=sessions)
+
+def _given(command: SetPassword) -> Reauthentication | None:
+    if command.old_password is None and not command.proof:
+        return None
+    return Reauthentication(password=command.old_password or "", proof=command.proof, origin=command.origin)

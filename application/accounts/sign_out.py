@@ -4,6 +4,7 @@ from datetime import datetime
 from attrs import field, frozen
 
 from application.errors import NotAuthenticated
+from application.ports.access_tokens import AccessTokens, PresentedToken
 from application.ports.clock import Clock
 from application.ports.storage import Begin
 from application.ports.tokens import SessionToken, SessionTokenType, Tokens
@@ -15,7 +16,7 @@ from domain.session import Lifetimes, Session, SessionNotFound
 
 @frozen(kw_only=True)
 class SignOut:
-    """The tokens that the client still has: either, both or none."""
+    """The tokens that the client still has: either, both or none. The access token may be that of a program."""
 
     access_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -28,6 +29,7 @@ class SignOutHandler:
     begin: Begin
     clock: Clock
     tokens: Tokens
+    access_tokens: AccessTokens
     lifetimes: Lifetimes
     record: RecordEvent
 
@@ -47,13 +49,14 @@ class SignOutHandler:
                 if session.ended_at is None and self._opens(token, session, now):
                     ended.append(session.end(SessionEnd.SIGNED_OUT, at=now))
                     await work.sessions.save(session)
-                    await self.record(
-                        work, SecurityAct.SIGNED_OUT, session.account_id, at=now, session_id=session.id
-                    )
+                    act = SecurityAct.ACCESS_TOKEN_ENDED if session.grant else SecurityAct.SIGNED_OUT
+                    await self.record(work, act, session.account_id, at=now, session_id=session.id)
             if ended:
                 await work.personal.add(ended)
 
-    def _readable(self, command: SignOut, now: datetime) -> Iterator[SessionToken]:
+    def _readable(self, command: SignOut, now: datetime) -> Iterator[SessionToken | PresentedToken]:
+        if presented := self.access_tokens.read(command.access_token or ""):
+            yield presented
         for read, text in (
             (self.tokens.read_access, command.access_token),
             (self.tokens.read_refresh, command.refresh_token),
@@ -63,7 +66,9 @@ class SignOutHandler:
             except NotAuthenticated:
                 continue
 
-    def _opens(self, token: SessionToken, session: Session, now: datetime) -> bool:
+    def _opens(self, token: SessionToken | PresentedToken, session: Session, now: datetime) -> bool:
+        if isinstance(token, PresentedToken):
+            return session.grant is not None and token.fits(session.pair.access_id)
         if token.type is SessionTokenType.ACCESS:
             return self.lifetimes.accepts_access(token.token_id, newest=session.pair.access_id)
         return session.answers_to_refresh(token.token_id, at=now, grace=self.lifetimes.grace)

@@ -103,6 +103,20 @@ class StepUp:
                     return
             verified = None
 
+    @asynccontextmanager
+    async def proven_if_given(
+        self, actor: Actor, given: Reauthentication | None, *, verified: PasswordHash | None = None
+    ) -> AsyncIterator[Proven]:
+        """Begins a unit of work like `proven`, or for somebody of whom nothing is asked but the session."""
+        if given is not None:
+            async with self.proven(actor, given, verified=verified) as proven:
+                yield proven
+            return
+        self.failures.report(self._keys(actor), at=self.clock.now())
+        async with self.begin() as work:
+            account, sessions = await lock_own(work, actor)
+            yield Proven(work=work, account=account, sessions=sessions)
+
     async def _use_proof(self, work: UnitOfWork, actor: Actor, text: str) -> None:
         proof = self.refuse_unfit(actor, text)
         try:

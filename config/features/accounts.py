@@ -138,6 +138,8 @@ class AccountRules:
     failures_per_account: Allowance
     old_password_needed: bool
     """True if a request that changes the password must contain the old one, or a proof by a passkey."""
+    proof_to_end_sessions: bool
+    """True if ending other sessions of one's own takes the password or a passkey."""
     begun_sign_ins: Allowance
     """Sign-ins without a password that one network begins."""
     passkeys: int
@@ -182,6 +184,7 @@ def make_account_rules(settings: Settings) -> AccountRules:
             "wrong passwords for", auth.failures_per_account, HOUR, is_shared=True
         ),
         old_password_needed=auth.old_password_needed,
+        proof_to_end_sessions=auth.proof_to_end_sessions,
         begun_sign_ins=Allowance("sign-ins begun", auth.begun_sign_ins, HOUR),
         passkeys=auth.passkeys,
         access_tokens=auth.access_tokens,
@@ -337,7 +340,12 @@ def account_use_cases(
             )
         ),
         sign_out=SignOutHandler(
-            begin=begin, clock=clock, tokens=tokens, lifetimes=rules.sessions, record=record
+            begin=begin,
+            clock=clock,
+            tokens=tokens,
+            access_tokens=ports.access_tokens,
+            lifetimes=rules.sessions,
+            record=record,
         ),
         authenticate=watch(authenticate),
         recognise=watch(RecogniseHandler(authenticate=authenticate, recent=recent_sessions)),
@@ -365,7 +373,6 @@ def account_use_cases(
         ),
         set_password=watch(
             SetPasswordHandler(
-                begin=begin,
                 clock=clock,
                 step_up=step_up(ports, rules),
                 old_password_needed=rules.old_password_needed,
@@ -530,11 +537,16 @@ def access_token_use_cases(ports: Ports, rules: AccountRules) -> AccessTokenUseC
 def session_use_cases(ports: Ports, rules: AccountRules) -> SessionUseCases:
     begin, clock = ports.storage.begin, ports.clock
     record, watch = recording(ports, rules), watching(ports)
+    proof, proof_needed = step_up(ports, rules), rules.proof_to_end_sessions
     return SessionUseCases(
         list=watch(ListSessionsHandler(begin=begin, clock=clock)),
         events=watch(ListAccountEventsHandler(begin=begin)),
-        revoke=watch(RevokeSessionHandler(begin=begin, clock=clock, record=record)),
-        revoke_others=watch(RevokeOthersHandler(begin=begin, clock=clock, record=record)),
+        revoke=watch(
+            RevokeSessionHandler(clock=clock, step_up=proof, proof_needed=proof_needed, record=record)
+        ),
+        revoke_others=watch(
+            RevokeOthersHandler(clock=clock, step_up=proof, proof_needed=proof_needed, record=record)
+        ),
     )
 
 

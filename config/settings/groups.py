@@ -129,6 +129,9 @@ class Api:
     requests_per_account: int = _setting("API_REQUESTS_PER_ACCOUNT_AND_SECOND", read.whole(0, 1_000_000), 50)
     """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
 
+    sign_ins_per_network: int = _setting("API_SIGN_INS_PER_NETWORK_AND_SECOND", read.whole(0, 1_000_000), 5)
+    """Sign-ins that are refused, or under way; those of twenty seconds may be so at once, and further ones wait. 0 means no limit."""
+
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""
 
@@ -334,6 +337,9 @@ class Auth:
     )
     old_password_needed: bool = _setting("AUTH_OLD_PASSWORD_NEEDED", read.flag, default=False)
     """True if a change of the password needs the old one. Clients of the original messenger do not send it."""
+
+    proof_to_end_sessions: bool = _setting("AUTH_PROOF_TO_END_SESSIONS", read.flag, default=True)
+    """True if ending other sessions of one's own takes the password or a passkey."""
 
     refuse_common_passwords: bool = _setting("AUTH_REFUSE_COMMON_PASSWORDS", read.flag, default=True)
     reset_lifetime: timedelta = _setting(

@@ -16,7 +16,7 @@ from interfaces.http.authentication import (
     find_bearer,
     network_in,
     owner_of,
-    weighing_if_refused,
+    trying_password,
 )
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import bare, success
@@ -90,7 +90,7 @@ class Accounts:
     async def sign_in(self, request: Request) -> Response:
         body = await json_object(request)
         command = codec.SIGN_IN.decode(body, within="body", known=known(request))
-        with weighing_if_refused(request):
+        async with trying_password(request):
             signed_in = await self.messenger.accounts.sign_in(command)
         return signed_in_answer(request, signed_in, self.options)
 
@@ -114,7 +114,7 @@ class Accounts:
         fields = await form(request)
         shape = codec.SIGN_IN_BY_EMAIL if "email" in fields else codec.SIGN_IN_BY_USERNAME
         command = shape.decode(fields, within="body", known=known(request))
-        with weighing_if_refused(request):
+        async with trying_password(request):
             signed_in = await self.messenger.accounts.sign_in(command)
         answer = bare(
             {
@@ -129,7 +129,7 @@ class Accounts:
     @described(
         summary="End the session of the bearer token or the refresh cookie; without either, do nothing",
         description="The tokens of the session end at once, and its sockets close with 4401. The answer deletes the "
-        "cookie.",
+        "cookie. A program ends its own access token so.",
         tag=ACCOUNTS,
         needs_own_page=True,
         is_public=True,

@@ -1,8 +1,9 @@
 """Authenticates a request by its bearer token. Endpoints do this before they read anything else of the request."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -14,10 +15,13 @@ from application.errors import NotAuthenticated
 from application.messenger import Messenger
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
-from interfaces.pace import REFUSED_SIGN_IN, Asking, Pace
+from interfaces.pace import REFUSED_SIGN_IN, Asking, Moments, Pace
 
 PACE: Final = "pace"
 """The attribute of the state of the application with the pace of accounts (`interfaces.pace`)."""
+
+SIGN_INS: Final = "sign_ins"
+"""The attribute of the state of the application with the moments of sign-ins (`interfaces.pace.Moments`)."""
 
 ASKING: Final = "messenger.asking"
 """The entry of a request's scope that says whose requests it waits for, once that is known."""
@@ -26,17 +30,32 @@ WEIGHT: Final = "messenger.weight"
 """The entry of a request's scope that says as how many requests of its network it counts, if that is more than one."""
 
 
-@contextmanager
-def weighing_if_refused(request: Request) -> Iterator[None]:
+@asynccontextmanager
+async def trying_password(request: Request) -> AsyncIterator[None]:
     """
-    Lets a request count as `REFUSED_SIGN_IN` requests of its network if the block raises `NotAuthenticated`. It counts once if
-    the block raises something else, for example because a second factor is still missing or the server is overloaded.
+    Waits until the network of a request may try a password, and runs the block then. If the block raises `NotAuthenticated`, the
+    network has used up one of its sign-ins, and the request counts as `REFUSED_SIGN_IN` requests. The sign-in is given back, and
+    the request counts once, if the password was right or was not looked at, for example because a second factor is
+    still missing or the server is overloaded.
+
+    Raises:
+        Overloaded: Too many passwords from this network are wrong, or are being tried at once.
     """
+    network = network_in(request)
+    moments: Moments = getattr(request.app.state, SIGN_INS) if network else Moments()
+    began = time.monotonic()
+    await moments.wait(network)
+    note_wait(request, time.monotonic() - began)
     try:
         yield
     except NotAuthenticated:
         request.scope[WEIGHT] = REFUSED_SIGN_IN
         raise
+    except BaseException:
+        moments.give_back(network)
+        raise
+    else:
+        moments.give_back(network)
 
 
 def find_bearer(headers: Headers) -> str | None:

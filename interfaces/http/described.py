@@ -57,6 +57,8 @@ class Described:
     """Long answers have no ``ETag``."""
     has_next: bool = False
     """The answer has a ``Link`` to the next page."""
+    may_lack_body: bool = False
+    """A request without a body is one without its fields."""
     needs_cookie: bool = False
     needs_visit: bool = False
     """The endpoint takes the cookie that a visit to a provider has left."""

@@ -326,7 +326,7 @@ class _Writer:
             **_unless_empty(description=described.description),
             "tags": [described.tag],
             **_unless_empty(parameters=list(self._parameters(endpoint, described, shape))),
-            **({"requestBody": self._body(endpoint, described.body)} if described.body else {}),
+            **({"requestBody": self._body(endpoint, described, described.body)} if described.body else {}),
             "responses": self._responses(endpoint, described),
             "security": [] if described.is_public else [{SCHEME: []}],
         }
@@ -355,7 +355,7 @@ class _Writer:
         if described.needs_visit:
             yield _parameter(f"{self.options.cookie_prefix}provider_visit", "cookie", VISIT)
 
-    def _body(self, endpoint: Endpoint, shape: Shape[Any]) -> Json:
+    def _body(self, endpoint: Endpoint, described: Described, shape: Shape[Any]) -> Json:
         inside = {
             attribute: spec
             for attribute, spec in shape.fields.items()
@@ -376,7 +376,8 @@ class _Writer:
             "properties": properties,
             **_unless_empty(required=required),
         }
-        return {"required": True, "content": {JSON: self._content(_reference(name))}}
+        is_required = not described.may_lack_body
+        return {"required": is_required, "content": {JSON: self._content(_reference(name))}}
 
     def _content(self, schema: Schema) -> Json:
         return {"schema": schema, "example": example_of(schema, self.schemas)}

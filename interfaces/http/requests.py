@@ -41,6 +41,11 @@ async def json_object(request: Request) -> dict[str, object]:
     return trimmed(as_object(read_json(body) if _says_json(request) else body))
 
 
+async def json_object_if_any(request: Request) -> dict[str, object]:
+    """Return the members of a JSON body like `json_object`, or none if the request has no body."""
+    return await json_object(request) if await request.body() else {}
+
+
 def _says_json(request: Request) -> bool:
     """Tell whether the body is JSON. Without a content type it is, as in the original messenger."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()

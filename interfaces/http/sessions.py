@@ -4,15 +4,19 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.errors import Overloaded
 from application.messenger import Messenger
 from application.paging import EventPlace, SessionPlace
+from application.ports.limiter import TooManyRequests
+from domain.account import PasswordWrong
+from domain.passkey import ProofUnfit
 from domain.session import SessionNotFound
 from interfaces.http.authentication import owner_of
 from interfaces.http.described import ACCOUNTS, described
 from interfaces.http.envelope import success
 from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
-from interfaces.http.requests import path, query
+from interfaces.http.requests import json_object_if_any, known, path, query
 from interfaces.http.routes import Endpoint
 from interfaces.wire import answers, codec
 
@@ -71,23 +75,31 @@ class Sessions:
 
     @described(
         summary="End all my other sessions, and close their sockets",
-        description="The session that asks stays. Sockets of the others close with 4401.",
+        description="The session that asks stays. Sockets of the others close with 4401. Takes the password, or a proof by a passkey.",
         tag=ACCOUNTS,
         answer=answers.Revoked,
+        body=codec.REVOKE_OTHERS,
+        may_lack_body=True,
+        refuses=(PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def revoke_others(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
-        return success({"revoked": await self.messenger.sessions.revoke_others(actor)})
+        body = await json_object_if_any(request)
+        command = codec.REVOKE_OTHERS.decode(body, within="body", known=known(request))
+        return success({"revoked": await self.messenger.sessions.revoke_others(actor, command)})
 
     @described(
         summary="End one of my sessions, and close its sockets",
-        description="Its tokens end at once, and its sockets close with 4401. It may be the session that asks.",
+        description="Its tokens end at once, and its sockets close with 4401. It may be the session that asks; ending another one takes"
+        " the password, or a proof by a passkey.",
         tag=ACCOUNTS,
-        query=codec.REVOKE_SESSION,
-        refuses=(SessionNotFound,),
+        body=codec.REVOKE_SESSION,
+        may_lack_body=True,
+        refuses=(SessionNotFound, PasswordWrong, ProofUnfit, TooManyRequests, Overloaded),
     )
     async def revoke(self, request: Request) -> Response:
         actor = await owner_of(request, self.messenger)
-        command = codec.REVOKE_SESSION.decode({}, within="query", path=path(request))
+        body = await json_object_if_any(request)
+        command = codec.REVOKE_SESSION.decode(body, within="body", path=path(request), known=known(request))
         await self.messenger.sessions.revoke(actor, command)
         return success(None)

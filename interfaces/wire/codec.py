@@ -32,7 +32,7 @@ from application.accounts.provider_sign_in import BeginProviderSignIn
 from application.accounts.redeem import RedeemToken
 from application.accounts.refresh import Refresh
 from application.accounts.reset_password import ResetPassword
-from application.accounts.sessions import RevokeSession
+from application.accounts.sessions import RevokeOthers, RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_in import SignIn
 from application.accounts.sign_up import SignUp
@@ -365,10 +365,6 @@ SET_PASSWORD: Final = shape(
     ),
 )
 
-REVOKE_SESSION: Final = shape(
-    RevokeSession,
-    session_id=_documented(identity, "The id of a session, from `GET /accounts/sessions/`", examples.SESSION),
-)
 
 _code: Final = _documented(
     text(1, CODE_LIMIT), "A code of the application, or a recovery code", examples.CODE, secret=True
@@ -381,6 +377,24 @@ _password_if_any: Final = _documented(
     secret=True,
     unless="proof",
 )
+
+_password_to_end: Final = _documented(
+    _text,
+    "The password of the account, unless there is a `proof`. Without both the request is refused, unless the operator has set"
+    " `AUTH_PROOF_TO_END_SESSIONS=false`",
+    examples.PASSWORD,
+    secret=True,
+    absent="",
+)
+
+REVOKE_SESSION: Final = shape(
+    RevokeSession,
+    session_id=_documented(identity, "The id of a session, from `GET /accounts/sessions/`", examples.SESSION),
+    password=_password_to_end,
+    proof=_proof,
+)
+
+REVOKE_OTHERS: Final = shape(RevokeOthers, password=_password_to_end, proof=_proof)
 
 _PROVEN: Final = {"password": _password_if_any, "code": _code_if_any, "proof": _proof}
 """The fields of requests that take the password again, a code with a second factor, or a passkey instead of both."""

@@ -52,6 +52,8 @@ class FrameSource(Protocol):
 class Desk(Protocol):
     """Executes the requests of one kind of socket; sends excepted, which are the same everywhere."""
 
+    __slots__ = ()
+
     @property
     def connection(self) -> Connection: ...
 

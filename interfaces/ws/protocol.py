@@ -15,7 +15,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, cast
+from logging import getLogger
+from typing import Any, Final, Literal, cast
 from urllib.parse import unquote
 
 from uvicorn._types import ASGISendEvent
@@ -67,7 +68,70 @@ LEAVING_GRACE: Final = 0.5
 """The same, in seconds, when the server stops."""
 
 
+ONLY_UNTIL_OPEN: Final = {
+    "app",
+    "asgi_version",
+    "client",
+    "close_timeout",
+    "default_headers",
+    "last_ping_rtt",
+    "ping_interval",
+    "ping_sent_at",
+    "ping_timeout",
+    "root_path",
+    "scheme",
+    "server",
+}
+"""Attributes of the parent class that nothing needs once the socket is handed over."""
+
+
+class _Writable:
+    """
+    Tells whether an open socket can be written to, as an `asyncio.Event` did during the handshake. An open
+    socket has no waiters, so that one flag is enough.
+    """
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self, *, is_set: bool) -> None:
+        self._is_set = is_set
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
+
+
+class _Nowhere:
+    """A queue that discards everything."""
+
+    def put_nowait(self, event: object) -> None: ...
+
+
+NOWHERE: Final = _Nowhere()
+
+_ABSENT: Final = object()
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
+    # What the parent class sets for each object, and most open sockets never change (`_forget_handshake`).
+    logger = getLogger("uvicorn.error")
+    client: tuple[str, int] | None = None
+    queue: Any = NOWHERE
+    close_sent = False
+    close_timer: asyncio.TimerHandle | None = None
+    disconnected = False
+    initial_response: tuple[int, list[tuple[str, str]], bytes] | None = None
+    read_paused = False
+    ping_timer: asyncio.TimerHandle | None = None
+    pong_timer: asyncio.TimerHandle | None = None
+    pending_ping_payload: bytes | None = None
+    curr_msg_data_type: Literal["text", "bytes"] = "bytes"
+
     left: Callable[[], None] = staticmethod(lambda: None)
     """Called when the connection is lost. The HTTP side sets it, because it counts connections."""
     takes_parts = True
@@ -101,8 +165,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return False
         if any(name in handshake.BODY_HEADERS or len(value) > PLAIN_BYTES for name, value in headers):
             return False
-        self.conn.parser = Protocol.parse(self.conn)  # it continues behind the request
-        next(self.conn.parser)
+        self._begin_parser()  # behind the request
         self._key = handshake.plain_key(headers, has_extensions=bool(self.conn.available_extensions))
         if self._key is not None:
             self._begin_plain(target, headers)
@@ -189,11 +252,36 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 self._exchange.hear(event.get("text"))
-        self.queue = cast(asyncio.Queue[Any], _Nowhere())
+        self.queue = NOWHERE
         if self.transport.is_closing():
             self._exchange.gone(self._said_by_client())
         else:
             self.resume()
+            self._forget_handshake()
+
+    def _forget_handshake(self) -> None:
+        """
+        Frees what only the handshake needed, which is a third of what a silent socket takes.
+
+        Attributes that have the value of the class are dropped too. A dictionary does not shrink by that, so that the object
+        gets a new one.
+        """
+        self.writable = cast(asyncio.Event, _Writable(is_set=self.writable.is_set()))
+        self.__dict__ = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ONLY_UNTIL_OPEN and value is not getattr(type(self), name, _ABSENT)
+        }
+        self._rest_parser()
+
+    def _rest_parser(self) -> None:
+        """
+        Notes whether the client is between two messages, and frees the library's parser then: it keeps the last frame, such as
+        the one with the client's token.
+        """
+        self._is_between_frames = not self._is_unfinished
+        if self._is_between_frames and self.conn.state is State.OPEN:
+            self.conn.parser = cast(Any, None)
 
     # Reading
 
@@ -236,20 +324,32 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if data:
             # The rest is parsed before the texts are heard, so that pongs and closes are written in the same order as where
             # the library parses everything: a text may close the socket (decision 63).
+            if not self._has_parser:
+                self._begin_parser()
             self.conn.receive_data(data)
-        for text in texts:
+        if texts and self._idle_frames:
             self._idle_frames = 0
+        for text in texts:
             self._hear_text(text)
         if not data:
             return
         self.handle_events()  # including those before an invalid frame
         if self._exchange is not None:
-            self._is_between_frames = not self._is_unfinished
+            self._rest_parser()
             self._time_message(is_unfinished=not self._is_between_frames)
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
+
+    @property
+    def _has_parser(self) -> bool:
+        return cast(object, self.conn.parser) is not None
+
+    def _begin_parser(self) -> None:
+        """Begins to parse frames, at the beginning of one."""
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
 
     def _plain(self, data: bytes) -> tuple[Sequence[bytes], bytes]:
         """Returns the messages with which ``data`` begins that need no parser, and what follows them."""
@@ -268,8 +368,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """
         Whether the client is in the middle of a message or a frame.
 
-        Between two frames the library's parser is suspended in `at_eof`; within a frame it is suspended elsewhere.
+        Between two frames the library's parser is suspended in `at_eof`, or there is none (`_rest_parser`); within a frame it is
+        suspended elsewhere.
         """
+        if not self._has_parser:
+            return False
         waits_for: Any = self.conn.parser
         while (inner := waits_for.gi_yieldfrom) is not None:
             waits_for = inner
@@ -508,9 +611,3 @@ class _Never:
     """A timer that is never due."""
 
     def cancel(self) -> None: ...
-
-
-class _Nowhere:
-    """A queue that discards everything."""
-
-    def put_nowait(self, event: object) -> None: ...

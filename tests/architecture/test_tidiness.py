@@ -98,7 +98,7 @@ def test_whatever_a_browser_is_to_wait_for_is_waited_for(texts: dict[str, str]) 
 
 
 def test_pinned_requirements_have_hashes_and_no_addresses(texts: dict[str, str]) -> None:
-    for what in ("run", "build", "dev", "clients"):
+    for what in ("run", "build", "pip", "dev", "clients"):
         text = texts[f"requirements/{what}.txt"]
         pins = re.findall(
             r"^([a-z0-9-]+)==\S+.*\n(?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+", text, re.MULTILINE

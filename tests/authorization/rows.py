@@ -520,18 +520,20 @@ OWN: Final[Sequence[Request]] = (
     ),
     Request(endpoint="GET /accounts/sessions/", answers=signed_in()),
     Request(endpoint="GET /accounts/events/", answers=signed_in()),
-    Request(endpoint="DELETE /accounts/sessions/", answers=signed_in(), writes=True),
+    Request(endpoint="DELETE /accounts/sessions/", answers=signed_in(), body=password, writes=True),
     Request(
         endpoint="DELETE /accounts/sessions/{session_id}/",
         case="of one's own",
         answers=signed_in(),
         path=lambda group, caller: f"/accounts/sessions/{group.own_session(caller)}/",
+        body=password,
         writes=True,
     ),
     Request(
         endpoint="DELETE /accounts/sessions/{session_id}/",
         case="of another account",
         answers=dict.fromkeys(SIGNED_IN, "404") | dict.fromkeys(UNKNOWN, "401"),
+        body=password,
     ),
     *(
         Request(endpoint=f"GET {path}", answers=signed_in())

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from application.accounts import sessions
 from application.accounts.failures import FailureLimits
 from application.accounts.refresh import RefreshHandler
 from application.recording import Watch
@@ -115,6 +116,10 @@ def _finished_for_an_ended_session(patch: Patch) -> None:
     async def careless(*_: object) -> None: ...
 
     patch.setattr(chats, "authenticate", careless)
+
+
+def _others_end_by_a_session_alone(patch: Patch) -> None:
+    patch.setattr(sessions, "_proven", lambda step_up, actor, *_, **__: step_up.proven_if_given(actor, None))
 
 
 # What finds them
@@ -227,6 +232,11 @@ async def _ended_sessions(_: HttpWorld, __: Patch) -> None:
     await test_long_pages.test_whose_session_has_ended_gets_no_end()
 
 
+async def _others_stay(world: HttpWorld, _: Patch) -> None:
+    ann = await world.person("ann@example.com")
+    assert (await ann.client.delete("/accounts/sessions/")).status_code == 403
+
+
 MUTANTS: list[tuple[Callable[[Patch], None], Check]] = [
     (_any_origin, _foreign_pages),
     (_origin_by_beginning, _foreign_pages),
@@ -242,6 +252,7 @@ MUTANTS: list[tuple[Callable[[Patch], None], Check]] = [
     (_framed, _headers),
     (_cookies_of_neighbours, _neighbours),
     (_finished_for_an_ended_session, _ended_sessions),
+    (_others_end_by_a_session_alone, _others_stay),
 ]
 
 

@@ -87,6 +87,7 @@ NO_LIMITS: Final = dict.fromkeys(
         "WS_PER_ACCOUNT",
         "API_REQUESTS_PER_ACCOUNT_AND_SECOND",
         "API_REQUESTS_PER_NETWORK_AND_SECOND",
+        "API_SIGN_INS_PER_NETWORK_AND_SECOND",
     ),
     "0",
 )

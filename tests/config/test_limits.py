@@ -23,9 +23,10 @@ from application.profiles.find import FindProfiles
 from application.receipts.mark_read import MarkRead
 from application.receipts.mark_single import MarkSingle
 from application.updates.typing import ShowTyping
-from config.container import MemoryAdapters
+from config.asgi import make_app
+from config.container import Application, MemoryAdapters
 from config.features.limits import make_limits
-from config.settings.groups import Limits
+from config.settings.groups import Api, Limits
 from domain.chat import About
 from domain.chat_errors import NotAcquainted
 from domain.group_rules import WhoMayAdd
@@ -33,6 +34,7 @@ from domain.ids import ChatId, MessageId, ProfileId, Seq
 from domain.message import Body
 from domain.role import Role
 from infrastructure.system.ids import SystemIds
+from interfaces.http.authentication import SIGN_INS
 from tests.accounts_world import SettableClock
 from tests.world import SETTINGS, world
 
@@ -210,3 +212,12 @@ async def test_asking_whom_one_may_add_counts(use: Use) -> None:
                 await use(here.messenger, ann, eve.profile_id, group)
         with pytest.raises(TooManyRequests):
             await use(here.messenger, ann, eve.profile_id, group)
+
+
+async def test_sign_ins_of_a_network_have_the_pace_that_is_set() -> None:
+    for api, per_second in ((Api(), 5), (Api(sign_ins_per_network=7), 7), (Api(sign_ins_per_network=0), 0)):
+        settings = evolve(SETTINGS, api=api)
+        application = Application(adapters=MemoryAdapters(settings=settings))
+        app = make_app(application, settings, failed=lambda: None)
+        assert getattr(app.state, SIGN_INS).pace.per_second == per_second
+        application.passwords().close()

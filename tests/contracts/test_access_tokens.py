@@ -11,7 +11,7 @@ from attrs import evolve
 from application.accounts.access_tokens import EndAccessToken, MadeAccessToken, MakeAccessToken
 from application.accounts.authenticate import Authenticate
 from application.accounts.factors import ConfirmFactor, ProveBoth, SetUpFactor
-from application.accounts.sessions import RevokeSession
+from application.accounts.sessions import RevokeOthers, RevokeSession
 from application.accounts.set_password import SetPassword
 from application.accounts.sign_out import SignOut
 from application.actor import Actor
@@ -29,6 +29,7 @@ from domain.scope import (
     TokenName,
     TooManyAccessTokens,
 )
+from domain.security import SecurityAct
 from infrastructure.crypto.codes import totp
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world
 from tests.storages import SharedStorage
@@ -152,18 +153,18 @@ class TestPermitting:
             people.access_tokens.end(bot, EndAccessToken(token_id=bot.session_id)),
             people.sessions.list(bot, Paging()),
             people.sessions.revoke(bot, RevokeSession(session_id=bot.session_id)),
-            people.sessions.revoke_others(bot),
+            people.sessions.revoke_others(bot, RevokeOthers(password=PASSWORD)),
         ]
         for attempt in attempts:
             with pytest.raises(ScopeMissing):
                 await attempt
         await people.actor(await people.sign_in_as(ONE, device="second"))
 
-    async def test_it_is_no_refresh_token_and_signing_out_leaves_it(self, people: AccountsWorld) -> None:
+    async def test_it_is_no_refresh_token(self, people: AccountsWorld) -> None:
         made = await people.access_tokens.make(await owner(people), wanted())
         with pytest.raises(NotAuthenticated):
             await people.refresh_with(made.text)
-        await people.accounts.sign_out(SignOut(access_token=made.text, refresh_token=made.text))
+        await people.accounts.sign_out(SignOut(refresh_token=made.text))
         await program(people, made)
 
 
@@ -183,6 +184,23 @@ class TestEnding:
         # sockets are closed by this event
         ended = [each for each in people.published if isinstance(each, SessionEnded)]
         assert [(each.session_id, each.reason) for each in ended] == [(made.session.id, SessionEnd.REVOKED)]
+
+    async def test_the_program_signs_out_with_it(self, people: AccountsWorld) -> None:
+        ann = await owner(people)
+        made, other = [await people.access_tokens.make(ann, wanted()) for _ in range(2)]
+        forged = people.ports.access_tokens.new(ann.account_id, made.session.id).text
+        await people.accounts.sign_out(SignOut(access_token=forged))
+        await program(people, made)
+        for _ in range(2):  # again, it does nothing
+            await people.accounts.sign_out(SignOut(access_token=made.text))
+        assert await is_refused(people, made) == "token_invalid"
+        await program(people, other)
+        ended = [each for each in people.published if isinstance(each, SessionEnded)]
+        assert [each.session_id for each in ended] == [made.session.id]
+        acts = (await people.sessions.events(ann, Paging(limit=1))).items
+        assert [(each.act, each.session_id) for each in acts] == [
+            (SecurityAct.ACCESS_TOKEN_ENDED, made.session.id)
+        ]
 
     async def test_it_expires(self, people: AccountsWorld) -> None:
         ann = await owner(people)

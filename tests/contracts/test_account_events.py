@@ -258,7 +258,7 @@ class TestUseCases:
         first = await people.join(ANN)
         others = [await people.sign_in_as(ANN, device=name) for name in ("b", "c")]
         actor = await people.actor(first)
-        await people.sessions.revoke_others(actor)
+        await people.revoke_others(first)
         ended = {session for act, session in await acts(people) if act is SecurityAct.SESSION_REVOKED}
         assert ended == {each.session_id for each in others}
         page = await people.sessions.events(actor, Paging(limit=1))

@@ -28,6 +28,7 @@ from application.ports.posting import Draft
 from application.ports.views import Newest
 from application.profiles.edit import EditProfile
 from application.views import NOBODY
+from config.features.accounts import session_use_cases
 from config.features.workers import make_workers
 from config.settings.groups import Settings
 from domain.account import Email, Password, PasswordCommon, PasswordHash, PasswordUnfit, PasswordWrong
@@ -495,13 +496,50 @@ class TestSessions:
         theirs = await people.join("two@example.com")
         with pytest.raises(SessionNotFound):
             await people.revoke(mine, theirs.session_id)
-        assert await people.sessions.revoke_others(await people.actor(mine)) == 0
+        assert await people.revoke_others(mine) == 0
         assert await is_in(people, theirs)
+
+    async def test_a_session_alone_ends_no_other(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        other = await people.sign_in_as(ONE, device="other")
+        for wrong in ("", "Wrong-Horse1"):
+            with pytest.raises(PasswordWrong):
+                await people.revoke_others(mine, wrong)
+            with pytest.raises(PasswordWrong):
+                await people.revoke(mine, other.session_id, wrong)
+        assert [await is_in(people, one) for one in (mine, other)] == [True, True]
+        await people.revoke(mine, other.session_id)
+        await people.revoke(mine, mine.session_id, "")
+        assert [await is_in(people, one) for one in (mine, other)] == [False, False]
+
+    async def test_nobody_guesses_the_password_by_ending_sessions(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        for _ in range(people.rules.failures.most):
+            with pytest.raises(PasswordWrong):
+                await people.revoke_others(mine, "")  # nothing is tried by this
+        for _ in range(people.rules.failures.most):
+            with pytest.raises(PasswordWrong):
+                await people.revoke_others(mine, "Wrong-Horse1")
+        with pytest.raises(TooManyRequests):
+            await people.revoke_others(mine)
+        await people.revoke(mine, mine.session_id, "")
+        assert not await is_in(people, mine)
+
+    async def test_a_session_alone_is_enough_where_that_is_set(self, people: AccountsWorld) -> None:
+        mine = await people.join(ONE)
+        other, third = [await people.sign_in_as(ONE, device=f"device {n}") for n in range(2)]
+        rules = evolve(people.rules, proof_to_end_sessions=False)
+        people.sessions = session_use_cases(people.ports, rules)
+        with pytest.raises(PasswordWrong):
+            await people.revoke_others(mine, "Wrong-Horse1")
+        await people.revoke(mine, other.session_id, "")
+        assert await people.revoke_others(mine, "") == 1
+        assert [await is_in(people, one) for one in (mine, other, third)] == [True, False, False]
 
     async def test_all_others_are_revoked(self, people: AccountsWorld) -> None:
         mine = await people.join(ONE)
         others = [await people.sign_in_as(ONE, device=f"device {n}") for n in range(3)]
-        assert await people.sessions.revoke_others(await people.actor(mine)) == 3
+        assert await people.revoke_others(mine) == 3
         assert [await is_in(people, one) for one in (mine, *others)] == [True, False, False, False]
 
 

@@ -136,7 +136,7 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
         @rule(data=st.data())
         def revoke_one(self, data: st.DataObject) -> None:
             by, gone = self.a_live_one(data), self.a_live_one(data)
-            self.run(self.people.revoke(by.present, gone.present.session_id))
+            self.run(self.people.revoke(by.present, gone.present.session_id, self.expected.password))
             gone.is_over = True
 
         @precondition(lambda self: self.expected.live())
@@ -144,11 +144,8 @@ def machine_on(rig: Rig, folder: Path, addresses: Any) -> type[RuleBasedStateMac
         def revoke_all_others(self, data: st.DataObject) -> None:
             by = self.a_live_one(data)
             others = [family for family in self.expected.live() if family is not by]
-
-            async def revoke() -> int:
-                return await self.people.sessions.revoke_others(await self.people.actor(by.present))
-
-            assert self.run(revoke()) == len(others)
+            ended = self.run(self.people.revoke_others(by.present, self.expected.password))
+            assert ended == len(others)
             for family in others:
                 family.is_over = True
 

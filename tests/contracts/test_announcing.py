@@ -88,6 +88,7 @@ from application.accounts.reset_password import ResetPasswordHandler
 from application.accounts.sessions import (
     ListAccountEventsHandler,
     ListSessionsHandler,
+    RevokeOthers,
     RevokeOthersHandler,
     RevokeSession,
     RevokeSessionHandler,
@@ -542,7 +543,7 @@ async def end_access_token(scene: Scene) -> Act:
 async def revoke_others(scene: Scene) -> Act:
     ann = await scene.someone()
     await scene.elsewhere(ann)
-    return lambda: scene.here.messenger.sessions.revoke_others(ann.actor)
+    return lambda: scene.here.messenger.sessions.revoke_others(ann.actor, RevokeOthers(password=PASSWORD))
 
 
 @row(SetPasswordHandler, SessionEnded)

@@ -17,7 +17,7 @@ def pin(name: str, version: str) -> Pin:
     return Pin(name=name, version=version, hashes=(), wanted_by=())
 
 
-@pytest.mark.parametrize("what", ["run", "dev", "build", "clients"])
+@pytest.mark.parametrize("what", ["run", "dev", "build", "pip", "clients"])
 def test_every_pin_has_hashes_and_no_stored_advisory(what: str) -> None:
     found = pins(what)
     lines = REQUIREMENTS.joinpath(f"{what}.txt").read_text().splitlines()

@@ -112,6 +112,7 @@ class Server:
             # A few people of the tests stand for many.
             "API_REQUESTS_PER_ACCOUNT_AND_SECOND": "1000",
             "API_REQUESTS_PER_NETWORK_AND_SECOND": "10000",
+            "API_SIGN_INS_PER_NETWORK_AND_SECOND": "1000",
             **self.settings,
         }
 

@@ -69,10 +69,11 @@ async def test_a_revoked_one_is_cut_and_no_other(person: AccountHolder) -> None:
     (gone, going), (_, staying) = await person.on("lost"), await person.on("kept")
     listed = data(await gone.http.get("/accounts/sessions/"))
     (own,) = [session["id"] for session in listed if session["current"]]
-    data(await mine.http.delete(f"/accounts/sessions/{own}/"))
+    proven = {"password": FIRST}
+    data(await mine.http.request("DELETE", f"/accounts/sessions/{own}/", json=proven))
     assert (await going.closed())[0] == 4401
     assert await is_open(staying)
-    assert data(await mine.http.delete("/accounts/sessions/")) == {"revoked": 2}
+    assert data(await mine.http.request("DELETE", "/accounts/sessions/", json=proven)) == {"revoked": 2}
     assert (await staying.closed())[0] == 4401
     assert await is_open(socket)
 

@@ -146,20 +146,32 @@ async def test_sessions(world: HttpWorld) -> None:
     assert listed[0]["userAgent"].startswith("python-httpx")
     assert listed[0]["createdAt"] == "2026-11-23T03:34:09.900840"
     gone = f"/accounts/sessions/{listed[0]['id']}/"
-    assert data(await one.client.delete(gone)) is None
-    assert refusal(await one.client.delete(gone)) == (404, "NOT_FOUND", "Session not found")
+    proven = {"password": PASSWORD}
+    assert refusal(await one.client.delete(gone)) == (403, "PASSWORD_WRONG", "Password wrong")
+    assert data(await one.client.request("DELETE", gone, json=proven)) is None
+    answer = await one.client.request("DELETE", gone, json=proven)
+    assert refusal(answer) == (404, "NOT_FOUND", "Session not found")
     assert (await one.client.delete("/accounts/sessions/nonsense/")).status_code == 422
     assert (await world.client(other).get("/accounts/me/")).status_code == 401
     for device in ("a", "b"):
         data(await sign_in(world, "one@example.com", device=device))
-    assert data(await one.client.delete("/accounts/sessions/")) == {"revoked": 2}
-    assert data(await one.client.delete("/accounts/sessions/")) == {"revoked": 0}
+    for body, code in (
+        ({}, "PASSWORD_WRONG"),
+        ({"password": "wrong"}, "PASSWORD_WRONG"),
+        ({"proof": "nonsense"}, "PROOF_UNFIT"),
+    ):
+        answer = await one.client.request("DELETE", "/accounts/sessions/", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, code)
+    for revoked in (2, 0):
+        answer = await one.client.request("DELETE", "/accounts/sessions/", json=proven)
+        assert data(answer) == {"revoked": revoked}
     assert (await world.client().get("/accounts/sessions/")).status_code == 401
 
 
 async def test_nobody_elses_session(world: HttpWorld) -> None:
     one, other = await world.person("one@example.com"), await world.person("two@example.com")
-    answer = await one.client.delete(f"/accounts/sessions/{other.actor.session_id}/")
+    path = f"/accounts/sessions/{other.actor.session_id}/"
+    answer = await one.client.request("DELETE", path, json={"password": PASSWORD})
     assert refusal(answer) == (404, "NOT_FOUND", "Session not found")
     assert (await other.client.get("/accounts/me/")).status_code == 200
 

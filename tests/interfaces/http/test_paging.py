@@ -67,7 +67,8 @@ async def test_revoking_page_by_page_leaves_the_present_session_alone(
         page = await ann.client.get(at)
         for session in page.json()["data"]:
             if not session["current"]:
-                await ann.client.delete(f"/accounts/sessions/{session['id']}/")
+                path = f"/accounts/sessions/{session['id']}/"
+                await ann.client.request("DELETE", path, json={"password": PASSWORD})
         at = next_of(page)
     assert len((await ann.client.get("/accounts/sessions/")).json()["data"]) == 1
 

@@ -25,7 +25,7 @@ from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded,
 from application.ports.limiter import Allowance, TooManyRequests
 from interfaces.http import node, protocol
 from interfaces.http.addresses import Networks
-from interfaces.http.authentication import WEIGHT, weighing_if_refused
+from interfaces.http.authentication import SIGN_INS, WEIGHT, trying_password
 from interfaces.http.explanations import EXPLANATIONS
 from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
@@ -859,24 +859,65 @@ class TestPace:
             await until(lambda: not site.server.server_state.tasks)
             assert pace.take("127.0.0.1") == pytest.approx(REFUSED_SIGN_IN / 10)
 
-    async def test_wrong_passwords_that_are_sent_at_once_are_all_tried_before_they_count_as_many(
-        self,
+    async def test_guesses_that_are_sent_at_once_wait_for_each_other(
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        body = json.dumps({"email": "one@example.com", "password": "wrong"}).encode()
-        sign_in = post(
-            "/accounts/sign-in/",
-            "Content-Type: application/json",
-            f"Content-Length: {len(body)}",
-            body=body,
-        )
-        async with self.paced(10, saved_seconds=0.5) as (site, pace):
-            lines = [await site.line() for _ in range(3)]
-            await until(lambda: len(pace.waits) == 3)
-            for line in lines:
+        """Three begin at once. One more begins when one of them was right, and none when one was wrong."""
+        begun: list[asyncio.Future[None]] = []
+
+        async def verifies(self: SignInHandler, command: SignIn) -> SignedIn:
+            begun.append(is_over := asyncio.get_running_loop().create_future())
+            await is_over
+            raise AssertionError
+
+        monkeypatch.setattr(SignInHandler, "__call__", verifies)
+        body = json.dumps({"email": "one@example.com", "password": "a guess"}).encode()
+        headers = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+        sign_in = post("/accounts/sign-in/", *headers, body=body)
+        async with serving() as site:
+            pace = Takes(1, saved_seconds=2.0, most_seconds=2000.0, now=lambda: 0.0)
+            setattr(site.app.state, SIGN_INS, Moments(pace))
+            lines = [await site.line() for _ in range(6)]
+            for line in lines[:3]:
                 line.send(sign_in)
-            assert [(await line.answer()).status for line in lines] == [401] * 3
-            assert pace.waits == [0.0] * 3
-            assert pace.take("127.0.0.1") == pytest.approx(3 * REFUSED_SIGN_IN / 10 - 0.5)
+            await until(lambda: len(begun) == 3)
+            pace.charge("127.0.0.1", 1000 * BYTES)  # the next moment comes later than the test ends
+            for line in lines[3:5]:
+                line.send(sign_in)
+            await until(lambda: len(pace.waits) == 5)
+            assert len(begun) == 3
+            assert min(pace.waits[3:]) >= 1000.0
+
+            begun[0].set_exception(NotAuthenticated("credentials_invalid"))
+            assert (await lines[0].answer()).status == 401
+            assert len(begun) == 3, "a wrong password is not given back"
+            begun[1].set_exception(SecondFactorNeeded("token", 300))
+            assert (await lines[1].answer()).status == 403
+            await until(lambda: len(begun) == 4)
+            begun[2].set_exception(Overloaded())
+            assert (await lines[2].answer()).status == 503
+            await until(lambda: len(begun) == 5)
+
+            pace.charge("127.0.0.1", 10**12)
+            lines[5].send(sign_in)
+            answer = await lines[5].answer()
+            assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
+            assert pace.networks == ["127.0.0.1"] * 6
+            for each in begun[3:]:
+                each.set_exception(NotAuthenticated("credentials_invalid"))
+            assert [(await line.answer()).status for line in lines[3:5]] == [401] * 2
+            assert len(begun) == 5, "one that was refused tries nothing"
+
+    async def test_who_signs_in_rightly_keeps_nobody_of_the_network_waiting(self) -> None:
+        async with serving() as site:
+            pace = Takes(1, saved_seconds=2.0, now=lambda: 0.0)
+            setattr(site.app.state, SIGN_INS, Moments(pace))
+            await site.app.state.world.person("one@example.com")
+            body = json.dumps({"email": "one@example.com", "password": PASSWORD}).encode()
+            headers = ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+            for _ in range(5):
+                assert (await site.ask(post("/accounts/sign-in/", *headers, body=body))).status == 200
+            assert pace.waits == [0.0] * 5
 
     @pytest.mark.parametrize(
         ("error", "weight"),
@@ -890,11 +931,18 @@ class TestPace:
         ],
         ids=lambda each: type(each).__name__ if isinstance(each, BaseException) else "",
     )
-    def test_only_a_refused_password_counts_as_many(self, error: BaseException, weight: int | None) -> None:
-        request = Request({"type": "http"})
-        with pytest.raises(type(error)), weighing_if_refused(request):
-            raise error
+    async def test_only_a_refused_password_counts_as_many(
+        self, error: BaseException, weight: int | None
+    ) -> None:
+        app = Starlette()
+        pace = Takes(1, saved_seconds=0.0, now=lambda: 0.0)
+        setattr(app.state, SIGN_INS, Moments(pace))
+        request = Request({"type": "http", "app": app, "client": ("127.0.0.1", 1)})
+        with pytest.raises(type(error)):
+            async with trying_password(request):
+                raise error
         assert request.scope.get(WEIGHT) == weight
+        assert pace.take("127.0.0.1") == (0.0 if weight is None else 1.0)
 
     async def test_while_it_waits_nothing_is_parsed_and_little_is_read(self) -> None:
         async with self.paced(1, most_seconds=10.0 * ENOUGH) as (site, pace):

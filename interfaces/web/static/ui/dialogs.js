@@ -70,7 +70,7 @@ function Profile({ close, isNew = false }) {
   <//>`;
 }
 
-function CloseAccount({ close }) {
+function useHasPasskey() {
   const [hasPasskey, setHasPasskey] = useState(false);
   useEffect(() => {
     session.tokens.call("GET", "/accounts/passkeys/").then(
@@ -78,6 +78,11 @@ function CloseAccount({ close }) {
       () => undefined, // the password is asked for then
     );
   }, []);
+  return hasPasskey;
+}
+
+function CloseAccount({ close }) {
+  const hasPasskey = useHasPasskey();
   return html`<${Dialog} title=${say.closeAccount} onClose=${close}>
     <p>${say.closeAccountText}</p>
     <${Proving} submit=${say.closeAccount} hasPasskey=${hasPasskey} onProven=${({ password, code, proof }) => session.closeAccount(password, code, proof)} />
@@ -87,28 +92,37 @@ function CloseAccount({ close }) {
 function Devices({ close }) {
   const [devices, setDevices] = useState(/** @type {any[]} */ ([]));
   const [problem, setProblem] = useState("");
+  const [ended, setEnded] = useState(/** @type {{path: string, text: string, name: string} | null} */ (null));
+  const hasPasskey = useHasPasskey();
   const look = () =>
     session.tokens.call("GET", "/accounts/sessions/").then(setDevices, (error) => setProblem(explain(error)));
-  const end = async (path) => {
+  const end = async (proof) => {
     try {
-      await session.tokens.call("DELETE", path);
+      await session.tokens.call("DELETE", ended.path, proof);
     } catch (error) {
-      setProblem(explain(error));
+      if (error.status !== 404) throw error; // the session has ended meanwhile
     }
+    setEnded(null);
     await look();
   };
   useEffect(() => void look(), []);
+  if (ended !== null)
+    return html`<${Dialog} title=${ended.text} onClose=${close}>
+      ${ended.name && html`<p><b>${ended.name}</b></p>`}
+      <${Proving} submit=${ended.text} hasPasskey=${hasPasskey} onProven=${end} takesCode=${false} />
+      <p class="aside"><button type="button" class="link" onClick=${() => setEnded(null)}>${say.cancel}</button></p>
+    <//>`;
   return html`<${Dialog} title=${say.devices} onClose=${close}>
     <ul class="items">
       ${devices.map(
         ({ id, userAgent, address, lastUsedAt, current }) => html`<li class="entry" key=${id}>
           <span><b>${agent(userAgent)}</b> ${current && html`<em>${say.thisDevice}</em>`}<small>${address ?? ""} · ${say.lastUsed(momentOf(moment(lastUsedAt)))}</small></span>
-          ${!current && html`<button type="button" onClick=${() => end(`/accounts/sessions/${id}/`)}>${say.signOutDevice}</button>`}
+          ${!current && html`<button type="button" onClick=${() => setEnded({ path: `/accounts/sessions/${id}/`, text: say.signOutDevice, name: agent(userAgent) })}>${say.signOutDevice}</button>`}
         </li>`,
       )}
     </ul>
     <p class="problem" role="alert">${problem}</p>
-    ${devices.length > 1 && html`<button type="button" class="main" onClick=${() => end("/accounts/sessions/")}>${say.signOutOthers}</button>`}
+    ${devices.length > 1 && html`<button type="button" class="main" onClick=${() => setEnded({ path: "/accounts/sessions/", text: say.signOutOthers, name: "" })}>${say.signOutOthers}</button>`}
   <//>`;
 }
 

@@ -22,11 +22,12 @@ export async function prove() {
   return { proof };
 }
 
-/** Asks for the password, and a code if there is a second factor; or for a passkey, if there is one. */
-export function Proving({ submit, hasPasskey, onProven }) {
+/** Asks for the password, and a code if there is a second factor and `takesCode`; or for a passkey, if there is one. */
+export function Proving({ submit, hasPasskey, onProven, takesCode = true }) {
   const [problem, setProblem] = useState("");
   const [hasFactor, setHasFactor] = useState(false);
   useEffect(() => {
+    if (!takesCode) return;
     ask("GET", "/accounts/factors/").then(
       ({ totp }) => setHasFactor(totp),
       () => undefined, // a code is asked for then when it is missing
