@@ -53,10 +53,9 @@ class Database:
     restore: Callable[[str, bool, Callable[[int, int], None]], DumpSummary]
     """Takes the file, or ``-`` for standard input, whether to replace data, and a callback for the progress (done, total)."""
     distribution: Callable[[], Sequence[str]]
-    """The SQL that divides the tables."""
-    distribute: Callable[[Callable[[int, int], None]], int]
-    """Divides the tables, and returns how many they were."""
     """Returns the statements that divide the tables over the nodes of a Citus cluster."""
+    distribute: Callable[[Callable[[int, int], None]], int]
+    """Divides the tables, and returns how many were not divided yet."""
     may_fill: Callable[[], bool]
     """Returns whether the environment permits example people, whose password is published."""
 
