@@ -1,4 +1,4 @@
-"""What all statements over divided tables have in common."""
+"""Helpers that every adapter for divided tables uses: planner settings, derived statements, and the end of a batch."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, LiteralString

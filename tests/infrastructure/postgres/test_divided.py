@@ -59,7 +59,7 @@ for _module in (test_changes, test_marking, test_own_changes, test_posting, test
 
 @pytest.fixture(autouse=True)
 def _find_deleted_chats_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that a chat that is held is followed by a second statement."""
+    """Makes the search for a chat that is free take a second statement when the first chat is held."""
     monkeypatch.setattr(purging, "FOUND_AT_ONCE", 1)
 
 
