@@ -268,7 +268,7 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     staged = evolve(stored, begin=begin, begin_posting=begin_posting, begin_marking=begin_marking)
     adapters.storage.override(Object(staged))
     async with AsyncExitStack() as stack:
-        if isinstance(adapters, PostgresAdapters):
+        if request.param != "memory":
             stack.push_async_callback(adapters.engine().dispose)
             for kept in (
                 adapters.posting_connection,
