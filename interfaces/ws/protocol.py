@@ -7,8 +7,9 @@ were encoded. Everything for one socket within a tick of the event loop is writt
 system calls are most of the cost of delivery.
 
 The cost of one client for the others is bounded. A slow reader is limited by its outbox. Frames without content (pings,
-empty fragments) are limited in how many are parsed at once and how many may follow each other, and pings are not answered
-while the client does not read.
+empty fragments) are limited in how many may follow each other, and pings are not answered while the client does not read.
+Pings, pongs and parts of messages count as requests of the account (`interfaces.pace`): a client that sends too many is read more
+slowly.
 """
 
 import asyncio
@@ -40,7 +41,12 @@ from interfaces.ws.plain_frames import plain_texts
 from interfaces.ws.services import Tick
 
 SLICE: Final = 4096
-"""Bytes that are parsed at once: 700 frames of the smallest kind, which takes some milliseconds."""
+"""Bytes that are parsed at once."""
+
+SHORT_SLICE: Final = 1024
+"""The same behind a slice with more than a `FEW` frames. 170 of the smallest take some two milliseconds."""
+
+FEW: Final = 16
 
 FRAGMENTS: Final = 64
 """Fragments of one message that are kept separate. Fragments of two bytes take thirty times their size in memory."""
@@ -142,7 +148,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _message_deadline: asyncio.TimerHandle | None = None
     _idle_frames = 0
     _unparsed: bytes = b""
+    _slice = SLICE
+    """Bytes that are parsed at once next."""
     _has_turn = False
+    _resting: asyncio.TimerHandle | None = None
+    """Set while nothing is parsed, because the client has sent too many small frames."""
     _is_between_frames = False
     """True if the next byte is known to begin a message. It is not known before the first parse."""
     _is_deaf = False
@@ -289,7 +299,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._is_deaf:
             return
         is_early = self.handshake_initiated and not self.handshake_complete
-        if len(data) <= SLICE and not self._unparsed and not is_early:
+        if len(data) <= self._slice and not self._unparsed and self._resting is None and not is_early:
             self._parse(data)
             return
         self._unparsed += data
@@ -308,13 +318,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             self._unparsed = b""
             return
-        if self.read_paused and self._exchange is not None:
+        if self._must_not_parse:
             return
-        some, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+        some, self._unparsed = self._unparsed[: self._slice], self._unparsed[self._slice :]
         self._parse(some)
+        self._read_on()
+
+    @property
+    def _must_not_parse(self) -> bool:
+        return self._resting is not None or (self.read_paused and self._exchange is not None)
+
+    def _read_on(self) -> None:
+        if self._must_not_parse or self.transport.is_closing():
+            return
         if self._unparsed:
             self._parse_soon()
-        elif not self.read_paused and not self.transport.is_closing():
+        elif not self.read_paused:
             self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
@@ -333,14 +352,40 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._hear_text(text)
         if not data:
             return
+        frames = 1 + len(self.conn.events)  # a piece of a frame is work, too
+        if (size := SLICE if frames <= FEW else SHORT_SLICE) != self._slice:
+            self._slice = size
         self.handle_events()  # including those before an invalid frame
         if self._exchange is not None:
             self._rest_parser()
             self._time_message(is_unfinished=not self._is_between_frames)
+            self._rest(self._exchange.count(frames))
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
+
+    def _rest(self, seconds: float) -> None:
+        """Parses and reads nothing for so long. What the client sends meanwhile waits in the buffers of the operating system."""
+        if seconds and not self._is_deaf and not self.transport.is_closing():
+            self._resting = self.loop.call_later(seconds, self._rested)
+            self.transport.pause_reading()
+
+    def _rested(self) -> None:
+        assert self._exchange is not None, "only sockets that were handed over rest"
+        self._resting = None
+        self._rest(self._exchange.count(0))
+        self._read_on()
+
+    def _rest_no_more(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether something that the client has sent may wait on our side, so that it is not the client who is late."""
+        return self.read_paused or self._resting is not None or bool(self._unparsed)
 
     @property
     def _has_parser(self) -> bool:
@@ -380,8 +425,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _is_unfinished_still(self) -> None:
         self._message_deadline = None
-        if self.read_paused or self._unparsed:
-            self._time_message(is_unfinished=True)  # the delay is on our side
+        if self._is_behind:
+            self._time_message(is_unfinished=True)
         elif not self._is_deaf and not self._is_ending:
             self.conn.fail(CloseCode.POLICY, "message not finished in time")
             self._fail()
@@ -460,10 +505,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def resume(self) -> None:
         if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
-            if self._unparsed:
-                self._parse_soon()
-            else:
-                self.transport.resume_reading()
+            self._read_on()
 
     # Writing
 
@@ -546,6 +588,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """
         self._is_deaf = True
         self._unparsed = b""
+        if self._resting is not None:
+            self._rest_no_more()
+            self.transport.resume_reading()
         self._write_out()
         if not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -569,8 +614,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(frame)
 
     def end_unanswered(self) -> None:
-        if (self.read_paused or self._unparsed) and not self._is_ending:
-            return  # the pong may be among what waits on our side
+        if self._is_behind and not self._is_ending:
+            return  # the pong may be among what waits
         self.keepalive_timeout()
         self._end_within(FINAL_GRACE)
 
@@ -592,6 +637,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unwritten = b""
         super().connection_lost(exc)
         self.left()
+        self._rest_no_more()
         self._forget_message_deadline()
         closing = self._outbox.closing if self._outbox is not None else None
         if self._outbox is not None:
