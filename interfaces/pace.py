@@ -24,6 +24,12 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 10
 """A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
+FRAMES: Final = 50
+"""
+Frames of a WebSocket that count as one request together, because they take about as long to parse: pings, pongs and parts of
+messages. A whole message counts as a request of its own.
+"""
+
 REFUSED_SIGN_IN: Final = 10
 """
 A sign-in with a password that is refused counts as this many requests of its network, because it costs as much: a password is

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from attrs import define, field, frozen
+from attrs import define, field
 from psycopg import sql
 from sqlalchemy import create_engine, update
 
@@ -69,7 +69,17 @@ class PostgresServer:
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@frozen
+EMPTY = """
+    CREATE OR REPLACE FUNCTION pg_temp.empty() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid();
+        {}
+    END $$
+"""
+"""A function, because the server keeps the plans of its statements as long as the connection lasts."""
+
+
+@define(eq=False)
 class Emptied:
     """A database that is emptied after each test, for tests that change nothing but rows. That is sooner done than a copy."""
 
@@ -78,6 +88,7 @@ class Emptied:
     filled: tuple[str, ...]
     """The tables in which a new database has rows. Nobody changes them."""
     others: tuple[str, ...]
+    _connection: psycopg.Connection[tuple[object, ...]] | None = field(default=None, init=False)
 
     @classmethod
     def of(cls, server: PostgresServer, template: str) -> "Emptied":
@@ -93,17 +104,27 @@ class Emptied:
         return cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
 
     def empty(self) -> None:
-        with self.server.connect(self.name) as connection, connection.transaction():
-            connection.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        try:
+            self._connected().execute("SELECT pg_temp.empty()")
+        except psycopg.OperationalError:  # a test has ended all connections, this one too
+            self.close()
+            self._connected().execute("SELECT pg_temp.empty()")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        """The connection, which stays open from test to test, because a new one costs more than all that it is asked."""
+        if self._connection is None:
+            self._connection = self.server.connect(self.name)
+            self._connection.execute("SET session_replication_role = replica")  # no foreign keys, no triggers
+            deletions = sql.SQL(" ").join(
+                sql.SQL("DELETE FROM public.{};").format(sql.Identifier(table)) for table in self.others
             )
-            connection.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
-            connection.execute(
-                sql.SQL("; ").join(
-                    sql.SQL("DELETE FROM {}").format(sql.Identifier(table)) for table in self.others
-                )
-            )
+            self._connection.execute(sql.SQL(EMPTY).format(deletions))
+        return self._connection
 
 
 def rows(connection: psycopg.Connection[tuple[object, ...]], table: str) -> int:
@@ -168,8 +189,10 @@ def messenger_database(postgres_server: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def emptied(postgres_server: PostgresServer) -> Emptied:
-    return Emptied.of(postgres_server, TEMPLATE)
+def emptied(postgres_server: PostgresServer) -> Iterator[Emptied]:
+    emptied = Emptied.of(postgres_server, TEMPLATE)
+    yield emptied
+    emptied.close()
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces import whereabouts
 from interfaces.live.listener import End, Listener
+from interfaces.pace import FRAMES, Asking, Pace
 from interfaces.whereabouts import Whereabouts
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.connection import Authenticate, Connection, Sending
@@ -51,6 +52,8 @@ class FrameSource(Protocol):
 
 class Desk(Protocol):
     """Executes the requests of one kind of socket; sends excepted, which are the same everywhere."""
+
+    __slots__ = ()
 
     @property
     def connection(self) -> Connection: ...
@@ -124,6 +127,8 @@ class Exchange:
     """Whether a request is running that later frames must wait for."""
     _turn: asyncio.TimerHandle | None = field(init=False, default=None)
     """Set while the first waiting frame waits for its moment, because the account asks too much at once (`interfaces.pace`)."""
+    _uncounted: int = field(init=False, default=0)
+    """Frames that were parsed, and are not counted as requests yet."""
     _is_paused: bool = field(init=False, default=False)
     _is_there: bool = field(init=False, default=False)
     _place: tuple[Hashable, ...] | None = field(init=False, default=None)
@@ -169,6 +174,31 @@ class Exchange:
             self._is_paused = True
             self._source.pause()
         self._now_waiting(size)
+
+    def count(self, frames: int) -> float:
+        """
+        Counts frames that were parsed and are no message of their own. Returns the seconds for which the transport must parse
+        nothing; after these it calls this again, with 0.
+        """
+        self._uncounted += frames
+        if self._uncounted < FRAMES:
+            return 0.0
+        pace, asking = self._paced_by
+        try:
+            wait = pace.take(asking)
+        except Overloaded as error:
+            return error.retry_after
+        pace.charge_as(asking, self._uncounted // FRAMES)
+        self._uncounted %= FRAMES
+        return wait
+
+    @property
+    def _paced_by(self) -> tuple[Pace, Asking]:
+        """The pace of the client's account, or that of its network until the client has authenticated."""
+        actor = self._connection.actor
+        if actor is None:
+            return self._services.moments.pace, self._network
+        return self._services.pace, actor.account_id
 
     def cut(self) -> None:
         """Closes the socket because the node's limit for waiting frames is exceeded, and this socket has most of them."""

@@ -7,15 +7,17 @@ were encoded. Everything for one socket within a tick of the event loop is writt
 system calls are most of the cost of delivery.
 
 The cost of one client for the others is bounded. A slow reader is limited by its outbox. Frames without content (pings,
-empty fragments) are limited in how many are parsed at once and how many may follow each other, and pings are not answered
-while the client does not read.
+empty fragments) are limited in how many may follow each other, and pings are not answered while the client does not read.
+Pings, pongs and parts of messages count as requests of the account (`interfaces.pace`): a client that sends too many is read more
+slowly.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Final, cast
+from logging import getLogger
+from typing import Any, Final, Literal, cast
 from urllib.parse import unquote
 
 from uvicorn._types import ASGISendEvent
@@ -39,7 +41,12 @@ from interfaces.ws.plain_frames import plain_texts
 from interfaces.ws.services import Tick
 
 SLICE: Final = 4096
-"""Bytes that are parsed at once: 700 frames of the smallest kind, which takes some milliseconds."""
+"""Bytes that are parsed at once."""
+
+SHORT_SLICE: Final = 1024
+"""The same behind a slice with more than a `FEW` frames. 170 of the smallest take some two milliseconds."""
+
+FEW: Final = 16
 
 FRAGMENTS: Final = 64
 """Fragments of one message that are kept separate. Fragments of two bytes take thirty times their size in memory."""
@@ -67,7 +74,70 @@ LEAVING_GRACE: Final = 0.5
 """The same, in seconds, when the server stops."""
 
 
+ONLY_UNTIL_OPEN: Final = {
+    "app",
+    "asgi_version",
+    "client",
+    "close_timeout",
+    "default_headers",
+    "last_ping_rtt",
+    "ping_interval",
+    "ping_sent_at",
+    "ping_timeout",
+    "root_path",
+    "scheme",
+    "server",
+}
+"""Attributes of the parent class that nothing needs once the socket is handed over."""
+
+
+class _Writable:
+    """
+    Tells whether an open socket can be written to, as an `asyncio.Event` did during the handshake. An open
+    socket has no waiters, so that one flag is enough.
+    """
+
+    __slots__ = ("_is_set",)
+
+    def __init__(self, *, is_set: bool) -> None:
+        self._is_set = is_set
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def clear(self) -> None:
+        self._is_set = False
+
+
+class _Nowhere:
+    """A queue that discards everything."""
+
+    def put_nowait(self, event: object) -> None: ...
+
+
+NOWHERE: Final = _Nowhere()
+
+_ABSENT: Final = object()
+
+
 class SocketProtocol(WebSocketsSansIOProtocol):
+    # What the parent class sets for each object, and most open sockets never change (`_forget_handshake`).
+    logger = getLogger("uvicorn.error")
+    client: tuple[str, int] | None = None
+    queue: Any = NOWHERE
+    close_sent = False
+    close_timer: asyncio.TimerHandle | None = None
+    disconnected = False
+    initial_response: tuple[int, list[tuple[str, str]], bytes] | None = None
+    read_paused = False
+    ping_timer: asyncio.TimerHandle | None = None
+    pong_timer: asyncio.TimerHandle | None = None
+    pending_ping_payload: bytes | None = None
+    curr_msg_data_type: Literal["text", "bytes"] = "bytes"
+
     left: Callable[[], None] = staticmethod(lambda: None)
     """Called when the connection is lost. The HTTP side sets it, because it counts connections."""
     takes_parts = True
@@ -78,7 +148,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _message_deadline: asyncio.TimerHandle | None = None
     _idle_frames = 0
     _unparsed: bytes = b""
+    _slice = SLICE
+    """Bytes that are parsed at once next."""
     _has_turn = False
+    _resting: asyncio.TimerHandle | None = None
+    """Set while nothing is parsed, because the client has sent too many small frames."""
     _is_between_frames = False
     """True if the next byte is known to begin a message. It is not known before the first parse."""
     _is_deaf = False
@@ -101,8 +175,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return False
         if any(name in handshake.BODY_HEADERS or len(value) > PLAIN_BYTES for name, value in headers):
             return False
-        self.conn.parser = Protocol.parse(self.conn)  # it continues behind the request
-        next(self.conn.parser)
+        self._begin_parser()  # behind the request
         self._key = handshake.plain_key(headers, has_extensions=bool(self.conn.available_extensions))
         if self._key is not None:
             self._begin_plain(target, headers)
@@ -189,11 +262,36 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
                 self._exchange.hear(event.get("text"))
-        self.queue = cast(asyncio.Queue[Any], _Nowhere())
+        self.queue = NOWHERE
         if self.transport.is_closing():
             self._exchange.gone(self._said_by_client())
         else:
             self.resume()
+            self._forget_handshake()
+
+    def _forget_handshake(self) -> None:
+        """
+        Frees what only the handshake needed, which is a third of what a silent socket takes.
+
+        Attributes that have the value of the class are dropped too. A dictionary does not shrink by that, so that the object
+        gets a new one.
+        """
+        self.writable = cast(asyncio.Event, _Writable(is_set=self.writable.is_set()))
+        self.__dict__ = {
+            name: value
+            for name, value in self.__dict__.items()
+            if name not in ONLY_UNTIL_OPEN and value is not getattr(type(self), name, _ABSENT)
+        }
+        self._rest_parser()
+
+    def _rest_parser(self) -> None:
+        """
+        Notes whether the client is between two messages, and frees the library's parser then: it keeps the last frame, such as
+        the one with the client's token.
+        """
+        self._is_between_frames = not self._is_unfinished
+        if self._is_between_frames and self.conn.state is State.OPEN:
+            self.conn.parser = cast(Any, None)
 
     # Reading
 
@@ -201,7 +299,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._is_deaf:
             return
         is_early = self.handshake_initiated and not self.handshake_complete
-        if len(data) <= SLICE and not self._unparsed and not is_early:
+        if len(data) <= self._slice and not self._unparsed and self._resting is None and not is_early:
             self._parse(data)
             return
         self._unparsed += data
@@ -220,13 +318,22 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             self._unparsed = b""
             return
-        if self.read_paused and self._exchange is not None:
+        if self._must_not_parse:
             return
-        some, self._unparsed = self._unparsed[:SLICE], self._unparsed[SLICE:]
+        some, self._unparsed = self._unparsed[: self._slice], self._unparsed[self._slice :]
         self._parse(some)
+        self._read_on()
+
+    @property
+    def _must_not_parse(self) -> bool:
+        return self._resting is not None or (self.read_paused and self._exchange is not None)
+
+    def _read_on(self) -> None:
+        if self._must_not_parse or self.transport.is_closing():
+            return
         if self._unparsed:
             self._parse_soon()
-        elif not self.read_paused and not self.transport.is_closing():
+        elif not self.read_paused:
             self.transport.resume_reading()
 
     def _parse(self, data: bytes) -> None:
@@ -236,20 +343,58 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if data:
             # The rest is parsed before the texts are heard, so that pongs and closes are written in the same order as where
             # the library parses everything: a text may close the socket (decision 63).
+            if not self._has_parser:
+                self._begin_parser()
             self.conn.receive_data(data)
-        for text in texts:
+        if texts and self._idle_frames:
             self._idle_frames = 0
+        for text in texts:
             self._hear_text(text)
         if not data:
             return
+        frames = 1 + len(self.conn.events)  # a piece of a frame is work, too
+        if (size := SLICE if frames <= FEW else SHORT_SLICE) != self._slice:
+            self._slice = size
         self.handle_events()  # including those before an invalid frame
         if self._exchange is not None:
-            self._is_between_frames = not self._is_unfinished
+            self._rest_parser()
             self._time_message(is_unfinished=not self._is_between_frames)
+            self._rest(self._exchange.count(frames))
         if self.conn.parser_exc is not None:
             self.handle_parser_exception()
         elif self.conn.handshake_exc is not None and not self.handshake_initiated:
             self._refuse_head()
+
+    def _rest(self, seconds: float) -> None:
+        """Parses and reads nothing for so long. What the client sends meanwhile waits in the buffers of the operating system."""
+        if seconds and not self._is_deaf and not self.transport.is_closing():
+            self._resting = self.loop.call_later(seconds, self._rested)
+            self.transport.pause_reading()
+
+    def _rested(self) -> None:
+        assert self._exchange is not None, "only sockets that were handed over rest"
+        self._resting = None
+        self._rest(self._exchange.count(0))
+        self._read_on()
+
+    def _rest_no_more(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+
+    @property
+    def _is_behind(self) -> bool:
+        """Whether something that the client has sent may wait on our side, so that it is not the client who is late."""
+        return self.read_paused or self._resting is not None or bool(self._unparsed)
+
+    @property
+    def _has_parser(self) -> bool:
+        return cast(object, self.conn.parser) is not None
+
+    def _begin_parser(self) -> None:
+        """Begins to parse frames, at the beginning of one."""
+        self.conn.parser = Protocol.parse(self.conn)
+        next(self.conn.parser)
 
     def _plain(self, data: bytes) -> tuple[Sequence[bytes], bytes]:
         """Returns the messages with which ``data`` begins that need no parser, and what follows them."""
@@ -268,8 +413,11 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """
         Whether the client is in the middle of a message or a frame.
 
-        Between two frames the library's parser is suspended in `at_eof`; within a frame it is suspended elsewhere.
+        Between two frames the library's parser is suspended in `at_eof`, or there is none (`_rest_parser`); within a frame it is
+        suspended elsewhere.
         """
+        if not self._has_parser:
+            return False
         waits_for: Any = self.conn.parser
         while (inner := waits_for.gi_yieldfrom) is not None:
             waits_for = inner
@@ -277,8 +425,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _is_unfinished_still(self) -> None:
         self._message_deadline = None
-        if self.read_paused or self._unparsed:
-            self._time_message(is_unfinished=True)  # the delay is on our side
+        if self._is_behind:
+            self._time_message(is_unfinished=True)
         elif not self._is_deaf and not self._is_ending:
             self.conn.fail(CloseCode.POLICY, "message not finished in time")
             self._fail()
@@ -357,10 +505,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def resume(self) -> None:
         if self.read_paused and not self.transport.is_closing():
             self.read_paused = False
-            if self._unparsed:
-                self._parse_soon()
-            else:
-                self.transport.resume_reading()
+            self._read_on()
 
     # Writing
 
@@ -443,6 +588,9 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         """
         self._is_deaf = True
         self._unparsed = b""
+        if self._resting is not None:
+            self._rest_no_more()
+            self.transport.resume_reading()
         self._write_out()
         if not self.transport.is_closing():
             self.transport.write(b"".join(self.conn.data_to_send()))
@@ -466,8 +614,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(frame)
 
     def end_unanswered(self) -> None:
-        if (self.read_paused or self._unparsed) and not self._is_ending:
-            return  # the pong may be among what waits on our side
+        if self._is_behind and not self._is_ending:
+            return  # the pong may be among what waits
         self.keepalive_timeout()
         self._end_within(FINAL_GRACE)
 
@@ -489,6 +637,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self._unwritten = b""
         super().connection_lost(exc)
         self.left()
+        self._rest_no_more()
         self._forget_message_deadline()
         closing = self._outbox.closing if self._outbox is not None else None
         if self._outbox is not None:
@@ -508,9 +657,3 @@ class _Never:
     """A timer that is never due."""
 
     def cancel(self) -> None: ...
-
-
-class _Nowhere:
-    """A queue that discards everything."""
-
-    def put_nowait(self, event: object) -> None: ...

@@ -39,25 +39,31 @@ RIDDLES = re.compile(
 """Phrases that a reader has to read twice. Name the subject: the client, the caller, the reader, the server."""
 
 
-def texts(source: str) -> Iterator[tuple[int, bool, str]]:
-    """The docstrings and comments of a module: line, whether it is a docstring, and text."""
-    for node in ast.walk(ast.parse(source)):
-        body = getattr(node, "body", None)
-        for statement in body if isinstance(body, list) else ():
-            match statement:
-                case ast.Expr(value=ast.Constant(value=str(text))):
-                    yield statement.lineno, True, text.strip()
+def docstrings(source: str) -> Iterator[tuple[int, str]]:
+    """The docstrings of a module and of what it defines, attributes included: line and text."""
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Expr):
+            if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+                yield node.lineno, node.value.value.strip()
+        elif not isinstance(node, ast.expr):  # an expression holds no statement
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def comments(source: str) -> Iterator[tuple[int, str]]:
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
-            yield token.start[0], False, token.string.lstrip("# ")
+            yield token.start[0], token.string.lstrip("# ")
 
 
 def refused(source: str, beginnings: re.Pattern[str] = BEGINNINGS) -> list[str]:
-    return [
-        f"{line}: {text.splitlines()[0]}"
-        for line, is_docstring, text in texts(source)
-        if (is_docstring and beginnings.match(text)) or RIDDLES.search(text)
+    found = [
+        (line, text) for line, text in docstrings(source) if beginnings.match(text) or RIDDLES.search(text)
     ]
+    if RIDDLES.search(source):  # to look for comments takes ten times as long
+        found += [(line, text) for line, text in comments(source) if RIDDLES.search(text)]
+    return [f"{line}: {text.splitlines()[0]}" for line, text in sorted(found)]
 
 
 @pytest.mark.parametrize("room", [*ROOMS, "tests"])

@@ -52,6 +52,9 @@ ATTACKING_ACCOUNT: Final = "api-test@example.com"
 
 LONG: Final = "x" * 4000
 
+UNSENT: Final = 64 * 1024
+"""Bytes that an attacking socket may have waiting. Above it nothing more is sent, because the messenger does not read."""
+
 
 @frozen
 class Target:
@@ -128,7 +131,7 @@ async def history_over_http(target: Target, connections: int) -> None:
 
 
 async def on_sockets(target: Target, connections: int, frame: bytes, *, is_read: bool, pause: float) -> None:
-    """Sockets of one account that each send a frame again and again."""
+    """Sockets of one account that each send a frame, or several at once, again and again as long as they are taken."""
 
     async def one() -> None:
         wire: Wire | None = None
@@ -139,8 +142,9 @@ async def on_sockets(target: Target, connections: int, frame: bytes, *, is_read:
                     wire = await enter(target.port, target.chat, target.token, lambda _: None)
                     if not is_read and wire.transport is not None:
                         wire.transport.pause_reading()
-                wire.say(frame)
-                count_strike()
+                if wire.transport is not None and wire.transport.get_write_buffer_size() < UNSENT:
+                    wire.say(frame)
+                    count_strike()
             await asyncio.sleep(pause * (0.5 + random.random()))
 
     await asyncio.gather(*(one() for _ in range(connections)))
@@ -149,6 +153,22 @@ async def on_sockets(target: Target, connections: int, frame: bytes, *, is_read:
 def storm(frame: dict[str, object], *, is_read: bool = True, pause: float = 0.1) -> Strike:
     sent = framed(dict(frame))
     return lambda target, connections: on_sockets(target, connections, sent, is_read=is_read, pause=pause)
+
+
+PINGS: Final = bytes((0x89, 0x80, 0, 0, 0, 0)) * 900 + framed({"type": "nothing"})
+"""Nearly as many pings as the messenger takes without a message among them."""
+
+PARTS: Final = (
+    bytes((0x01, 0x81, 0, 0, 0, 0))
+    + b"x"
+    + (bytes((0x00, 0x81, 0, 0, 0, 0)) + b"x") * 20_000
+    + bytes((0x80, 0x80, 0, 0, 0, 0))
+)
+"""A message in parts of one byte."""
+
+
+def sent_again(frames: bytes) -> Strike:
+    return lambda target, connections: on_sockets(target, connections, frames, is_read=True, pause=0.005)
 
 
 async def flood(target: Target, connections: int) -> None:
@@ -168,6 +188,8 @@ SIGNED_IN: Final[dict[str, tuple[int, Strike]]] = {
     "counts": (500, storm({"type": "get_unread_count"})),
     "messages on one socket": (1, flood),
     "messages on fifty": (50, flood),
+    "pings on fifty": (50, sent_again(PINGS)),
+    "messages in parts on fifty": (50, sent_again(PARTS)),
 }
 """Connections, and what they do."""
 

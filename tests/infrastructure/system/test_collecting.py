@@ -25,18 +25,23 @@ class Hand:
 
 @pytest.fixture
 def hand() -> Iterator[Hand]:
-    """Full collections are rare, and all that the collector counts is small, so that a few objects begin one."""
+    """
+    Full collections are rare, and all that the collector counts is small, so that a few objects begin one. It works only inside
+    `full_collections_of`, because otherwise the few objects that pytest makes before the test would begin the first one.
+    """
     usual, hand = gc.get_threshold(), Hand()
     gc.freeze()
     gc.collect()  # from here on a quarter more is not much
     hand.frozen = gc.get_freeze_count()
     present = [[number] for number in range(PRESENT)]
     collection = GarbageCollection(30.0, (10, 1, 1), now=hand)
+    gc.disable()
     collection.begin()
     try:
         yield hand
     finally:
         collection.end()
+        gc.enable()
         present.clear()
         assert gc.get_threshold() == usual
         gc.unfreeze()
@@ -45,7 +50,11 @@ def hand() -> Iterator[Hand]:
 def full_collections_of(kept: list[object]) -> int:
     """How many there are while many objects are made that stay."""
     before = gc.get_stats()[2]["collections"]
-    kept += [[number] for number in range(20_000)]
+    gc.enable()
+    try:
+        kept += [[number] for number in range(20_000)]
+    finally:
+        gc.disable()
     return int(gc.get_stats()[2]["collections"] - before)
 
 

@@ -1,5 +1,6 @@
 """Every documented answer comes, in the shape that is documented: errors too, each on each endpoint that may give it."""
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve, fields, frozen
+from starlette.applications import Starlette
 
 from application.errors import (
     NotAuthenticated,
@@ -31,7 +33,7 @@ from interfaces.wire.codec import dumps
 from interfaces.wire.commands import REFUSALS, VALUES
 from interfaces.wire.registry import FROM_CLIENTS, WRITES, Channel, ClientFrame, of_clients
 from interfaces.wire.validation import Shape
-from tests.interfaces.http.conftest import HttpPerson, HttpWorld, make_world
+from tests.interfaces.http.conftest import HttpWorld, make_world
 from tests.interfaces.http.promises import Promises, promises_of
 
 Json = dict[str, Any]
@@ -161,13 +163,28 @@ def document_of(messenger: Messenger, **options: Any) -> Json:
     return promises_of(messenger, HttpOptions(**options)).document
 
 
-@pytest.fixture
-async def ann(world: HttpWorld) -> HttpPerson:
-    return await world.person("ann@example.com")
+@frozen
+class Settled:
+    """A world that tests share because nothing is done in it: all that is asked is refused."""
+
+    messenger: Messenger
+    app: Starlette
+    token: str
+    """Ann's, who is signed in."""
 
 
-def client(messenger: Messenger, token: str | None) -> httpx.AsyncClient:
-    app = create_app(messenger, HttpOptions(), new_request_id=lambda: "made-here")
+@pytest.fixture(scope="module")
+def settled() -> Settled:
+    world = make_world()
+    ann = asyncio.run(world.person("ann@example.com"))
+    return Settled(world.messenger, app_of(world.messenger), ann.token)
+
+
+def app_of(messenger: Messenger) -> Starlette:
+    return create_app(messenger, HttpOptions(), new_request_id=lambda: "made-here")
+
+
+def client(app: Starlette, token: str | None) -> httpx.AsyncClient:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     return httpx.AsyncClient(transport=transport, base_url="http://server", headers=headers)
@@ -184,23 +201,21 @@ def refusing() -> Iterator[tuple[Endpoint, type[Exception]]]:
 
 @pytest.mark.parametrize(("endpoint", "kind"), list(refusing()), ids=name)
 async def test_what_a_use_case_raises_is_answered_as_documented(
-    world: HttpWorld,
-    ann: HttpPerson,
+    settled: Settled,
     promises: Promises,
     requests: Requests,
     endpoint: Endpoint,
     kind: type[Exception],
 ) -> None:
     path, sent = requests.request(endpoint)
-    messenger = failing(world.messenger, sample(kind))
+    messenger = failing(settled.messenger, sample(kind))
     if endpoint.path == "/accounts/me/":
         useless: Any = messenger.accounts.sign_up
         accounts = evolve(messenger.accounts, authenticate=useless)  # the only one that it calls
         messenger = evolve(messenger, accounts=accounts)
+    asking = client(app_of(messenger), settled.token)
     for media_type in ("application/json", PROBLEM):
-        answer = await client(messenger, ann.token).request(
-            endpoint.method, path, headers={"Accept": media_type}, **sent
-        )
+        answer = await asking.request(endpoint.method, path, headers={"Accept": media_type}, **sent)
         assert answer.headers["content-type"] == media_type
         promises.assert_kept(endpoint, answer)
         if issubclass(kind, RuntimeError):
@@ -211,8 +226,7 @@ async def test_what_a_use_case_raises_is_answered_as_documented(
 
 @pytest.mark.parametrize(("endpoint", "said"), DOCUMENTED, ids=name)
 async def test_what_is_wrong_with_a_request_is_answered_as_documented(
-    world: HttpWorld,
-    ann: HttpPerson,
+    settled: Settled,
     promises: Promises,
     requests: Requests,
     endpoint: Endpoint,
@@ -225,15 +239,15 @@ async def test_what_is_wrong_with_a_request_is_answered_as_documented(
     if said.body:
         spoilt = {key: value for key, value in sent.items() if key != "json"}
         wrong += [
-            (422, path, spoilt | {"json": [1]}, ann.token),
-            (400, path, spoilt | {"content": b'{"a": "\xff"}'}, ann.token),
-            (413, path, spoilt | {"content": b" " * 2**21}, ann.token),
+            (422, path, spoilt | {"json": [1]}, settled.token),
+            (400, path, spoilt | {"content": b'{"a": "\xff"}'}, settled.token),
+            (413, path, spoilt | {"content": b" " * 2**21}, settled.token),
         ]
     if IDENTITY.search(path):
-        wrong.append((422, IDENTITY.sub("nobody", path), sent, ann.token))
+        wrong.append((422, IDENTITY.sub("nobody", path), sent, settled.token))
     for status, there, content, token in wrong:
         for media_type in ("application/json", PROBLEM):
-            answer = await client(world.messenger, token).request(
+            answer = await client(settled.app, token).request(
                 endpoint.method, there, headers={"Accept": media_type}, **content
             )
             assert (answer.status_code, answer.headers["content-type"]) == (status, media_type)

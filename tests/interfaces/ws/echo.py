@@ -59,6 +59,9 @@ class Echo(SocketProtocol):
     def hear(self, text: str) -> None:
         self._say(Opcode.TEXT, text.encode())
 
+    def count(self, frames: int) -> float:
+        return 0.0
+
     def gone(self, close: Close) -> None: ...
 
     def _say(self, opcode: Opcode, data: bytes) -> None:

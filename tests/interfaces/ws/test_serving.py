@@ -5,6 +5,7 @@ under another class. What a client sees is the same.
 
 import asyncio
 import asyncio.selector_events
+import gc
 import time
 from typing import Any
 
@@ -27,6 +28,9 @@ PROMPT = 10_000
 Turns of an event loop that no answer takes for which no timer is waited. A few are enough; they pass within a tenth of a
 second or so.
 """
+
+MOST_ATTRIBUTES = 21
+"""The attributes that fit into a dictionary of 464 bytes. A dictionary with 22 of them takes nearly twice as much."""
 
 
 class TestConversation:
@@ -412,5 +416,19 @@ async def test_what_read_the_handshake_is_freed_while_the_socket_is_open(
             ann = await house.enter("Ann", chat)
             assert noted.made == 1
             await until(lambda: not noted.there)
+        ann.say(type="ping", id=1)
+        assert await ann.hear() == {"type": "pong", "id": 1}
+
+
+async def test_an_open_socket_keeps_little_of_its_way_in() -> None:
+    async with serving("handed over") as house:
+        ann = await house.enter("Ann", await house.chat("Ann"))
+        token = (await house.person("Ann")).token.encode()
+        ann.write(Opcode.PING, b"by the library")
+        assert await ann.frame() == (Opcode.PONG, b"by the library")
+        frames = [bytes(each.data) for each in gc.get_objects() if isinstance(each, Frame)]
+        assert not [data for data in frames if data == b"by the library" or token in data]
+        (open_one,) = house.server.server_state.connections
+        assert len(vars(open_one)) <= MOST_ATTRIBUTES
         ann.say(type="ping", id=1)
         assert await ann.hear() == {"type": "pong", "id": 1}
