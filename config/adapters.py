@@ -29,7 +29,15 @@ from infrastructure.oidc.providers import OidcProviders
 from infrastructure.passkeys.none import NoDevices
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
-from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.divided.changes import DividedChanges
+from infrastructure.postgres.divided.marking import DividedMarkings
+from infrastructure.postgres.divided.posting import DividedPostings
+from infrastructure.postgres.divided.purging import DividedDeletedChats
+from infrastructure.postgres.divided.reads import DividedReadPool
+from infrastructure.postgres.divided.stamp import adapt
+from infrastructure.postgres.divided.statements import AS_DIVIDED
+from infrastructure.postgres.driver.batches import PLANS, BatchConnection
+from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.marking import PostgresMarkings
@@ -71,25 +79,38 @@ def postgres_storage(
     marking_connection: BatchConnection,
 ) -> Storage:
     deadline, trouble = settings.database.deadline, WriteTrouble()
+    is_divided = settings.database.divided
+    postings = DividedPostings if is_divided else PostgresPostings
+    markings = DividedMarkings if is_divided else PostgresMarkings
+    changes = DividedChanges if is_divided else PostgresChanges
+    deleted_chats = DividedDeletedChats if is_divided else PostgresDeletedChats
     return Storage(
         begin=PostgresStorage(engine, deadline, trouble).begin,
-        begin_posting=PostgresPostings(posting_connection, trouble).begin,
-        begin_patient_posting=PostgresPostings(patient_posting_connection, trouble).begin,
-        begin_marking=PostgresMarkings(marking_connection, trouble).begin,
+        begin_posting=postings(posting_connection, trouble).begin,
+        begin_patient_posting=postings(patient_posting_connection, trouble).begin,
+        begin_marking=markings(marking_connection, trouble).begin,
         views=PostgresViews(read_pool, trouble, replica),
-        changes=PostgresChanges(engine, deadline=deadline),
+        changes=changes(engine, deadline=deadline),
         own_changes=PostgresOwnChanges(read_pool),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
-        deleted_chats=PostgresDeletedChats(engine, deadline=deadline),
+        deleted_chats=deleted_chats(engine, deadline=deadline),
     )
 
 
 def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
-    return BatchConnection(url, deadline=settings.database.deadline, patient=patient)
+    plans = {**PLANS, **AS_DIVIDED} if settings.database.divided else PLANS
+    return BatchConnection(url, deadline=settings.database.deadline, patient=patient, plans=plans)
 
 
 def make_read_pool(settings: Settings, url: str) -> ReadPool:
-    return ReadPool(url, deadline=settings.database.deadline)
+    kind = DividedReadPool if settings.database.divided else ReadPool
+    return kind(url, deadline=settings.database.deadline)
+
+
+def make_unit_engine(settings: Settings, url: str) -> AsyncEngine:
+    database = settings.database
+    engine = make_engine(url, size=database.pool_size, deadline=database.deadline)
+    return adapt(engine) if database.divided else engine
 
 
 def make_replica(settings: Settings) -> Replica | None:

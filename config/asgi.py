@@ -36,6 +36,7 @@ from config.settings.groups import Settings
 from config.settings.readers import BusKind, Environment
 from config.stopping import Stopping
 from infrastructure.metered import metered_listener
+from infrastructure.postgres.schema.distribution import check_divided
 from infrastructure.postgres.schema.migrate import check_revision, filling_alone, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
@@ -355,6 +356,7 @@ async def _prepare(application: Application, settings: Settings) -> None:
     await check_home(engine)
     await check_revision(engine)
     await migrate(engine)
+    await check_divided(engine, expected=settings.database.divided)
     if "catalogues" in settings.modules.wanted or settings.local:
         async with filling_alone(engine):
             if "catalogues" in settings.modules.wanted:

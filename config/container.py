@@ -38,6 +38,7 @@ from config.adapters import (
     make_providers,
     make_read_pool,
     make_replica,
+    make_unit_engine,
     memory_storage,
     postgres_storage,
 )
@@ -59,7 +60,7 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.updates import MemoryUpdates
 from infrastructure.metered import MeteredMailer
 from infrastructure.postgres.driver.batches import BatchConnection
-from infrastructure.postgres.driver.engine import close_engine, make_engine
+from infrastructure.postgres.driver.engine import close_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.time import PostgresTime
@@ -77,12 +78,7 @@ class PostgresAdapters(DeclarativeContainer):
 
     clock: Singleton[Clock] = Singleton(SystemClock)
     ids: Singleton[Ids] = Singleton(SystemIds)
-    engine: Singleton[AsyncEngine] = Singleton(
-        make_engine,
-        url,
-        size=settings.provided.database.pool_size,
-        deadline=settings.provided.database.deadline,
-    )
+    engine: Singleton[AsyncEngine] = Singleton(make_unit_engine, settings, url)
     read_pool: Singleton[ReadPool] = Singleton(make_read_pool, settings, url)
     replica: Singleton[Replica | None] = Singleton(make_replica, settings)
     posting_connection: Singleton[BatchConnection] = Singleton(

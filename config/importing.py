@@ -11,6 +11,7 @@ from config.running import run_until_signal
 from config.settings.groups import Settings
 from infrastructure.original.database import original_database
 from infrastructure.postgres.driver.target import parse
+from infrastructure.postgres.schema.distribution import check_divided
 from infrastructure.postgres.schema.migrate import check_revision, migrate
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
@@ -44,6 +45,7 @@ def import_original(
             await check_revision(engine)
             async with original_database(conninfo) as original:
                 await migrate(engine)
+                await check_divided(engine, expected=settings.database.divided)
                 storage = application.adapters.storage()
                 handler = ImportOriginalHandler(
                     begin=storage.begin,

@@ -1,6 +1,6 @@
 """Storages as the application sees them, whichever adapters they are made of."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import lru_cache
 
@@ -17,7 +17,14 @@ from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
 from infrastructure.postgres.changes import PostgresChanges
-from infrastructure.postgres.driver.batches import BatchConnection
+from infrastructure.postgres.divided.changes import DividedChanges
+from infrastructure.postgres.divided.marking import DividedMarkings
+from infrastructure.postgres.divided.posting import DividedPostings
+from infrastructure.postgres.divided.purging import DividedDeletedChats
+from infrastructure.postgres.divided.reads import DividedReadPool
+from infrastructure.postgres.divided.stamp import adapt
+from infrastructure.postgres.divided.statements import AS_DIVIDED
+from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.target import parse
@@ -100,6 +107,45 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
         await engine.dispose()
 
 
+@asynccontextmanager
+async def divided_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
+    """``url`` is SQLAlchemy's, of a database whose tables `messenger db distribute` has divided."""
+    lanes: list[BatchConnection] = []
+
+    def lane(*, patient: bool = False) -> BatchConnection:
+        lanes.append(make_lane(url, patient=patient, deadline=deadline, plans={**PLANS, **AS_DIVIDED}))
+        return lanes[-1]
+
+    def posting(*, patient: bool = False) -> BeginPosting:
+        return DividedPostings(lane(patient=patient)).begin
+
+    def marking() -> BeginMarking:
+        return DividedMarkings(lane()).begin
+
+    engine = adapt(make_engine(url, size=20, wait=deadline, deadline=deadline))
+    pictures = DividedReadPool(url, deadline=deadline)
+    try:
+        yield SharedStorage(
+            begin=PostgresStorage(engine, deadline).begin,
+            begin_posting=posting(),
+            begin_patient_posting=posting(patient=True),
+            begin_marking=marking(),
+            views=PostgresViews(pictures),
+            changes=DividedChanges(engine, deadline),
+            own_changes=PostgresOwnChanges(pictures),
+            catalogues=PostgresCatalogues(engine, deadline),
+            deleted_chats=DividedDeletedChats(engine, deadline),
+            neighbour=posting,
+            patient_neighbour=lambda: posting(patient=True),
+            marking_neighbour=marking,
+        )
+    finally:
+        for each in lanes:
+            await each.close()
+        await pictures.close()
+        await engine.dispose()
+
+
 @lru_cache(maxsize=4)
 def _engine(url: str, deadline: float) -> AsyncEngine:
     """
@@ -116,6 +162,7 @@ def make_lane(
     deadline: float = 10.0,
     lock_timeout: float = 2.0,
     idle_in_transaction: float = 60.0,
+    plans: Mapping[str, str] = PLANS,
 ) -> BatchConnection:
     """``idle_in_transaction`` is long because on a busy machine the tests themselves may freeze for a second."""
     return BatchConnection(
@@ -124,6 +171,7 @@ def make_lane(
         patient=patient,
         lock_timeout=lock_timeout,
         idle_in_transaction=idle_in_transaction,
+        plans=plans,
     )
 
 

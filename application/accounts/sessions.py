@@ -72,6 +72,7 @@ class RevokeSessionHandler:
             SessionNotFound: The actor has no such session, or it has ended.
             PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
+        actor.require_device()
         is_present = command.session_id == actor.session_id
         async with (
             self.step_up.proven_if_given(actor, None)

@@ -31,7 +31,7 @@ from config.running import run_until_signal
 from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.check import Checkup
-from infrastructure.postgres.schema.distribution import placements
+from infrastructure.postgres.schema.distribution import distribute, is_divided, placements
 from infrastructure.postgres.schema.migrate import (
     NOTHING,
     check_revision,
@@ -59,6 +59,7 @@ def operations() -> Database:
         dump=dump_database,
         restore=restore_database,
         distribution=lambda: [each.statement for each in placements()],
+        distribute=distribute_database,
         may_fill=lambda: settings_for(DATABASE).local,
     )
 
@@ -127,6 +128,10 @@ def fill_database() -> None:
 def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examined:
     async def work(engine: AsyncEngine) -> Examined:
         await check_tables(engine)
+        if await is_divided(engine):
+            raise CommandRefused(
+                "The tables are divided over a Citus cluster, which this check cannot read.", WRONG
+            )
         return await Checkup(engine, repair=repair, progress=progress, deadline=LONG)()
 
     return on_engine(work)
@@ -173,6 +178,15 @@ def adopt_database() -> tuple[str, int]:
             raise CommandRefused("The database has no tables yet: run `messenger db migrate` first.", WRONG)
         adopted = await adopt(engine, SystemIds().fresh(), deadline=LONG)
         return str(adopted.generation), adopted.base
+
+    return on_engine(work)
+
+
+def distribute_database(progress: Callable[[int, int], None]) -> int:
+    async def work(engine: AsyncEngine) -> int:
+        await check_tables(engine)
+        await check_home(engine)
+        return await distribute(engine, progress, LONG)
 
     return on_engine(work)
 

@@ -25,6 +25,7 @@ from domain.factor import FactorNotOn
 from infrastructure.postgres.driver.engine import close_engine, make_engine
 from infrastructure.postgres.driver.errors import UnusableDatabase
 from infrastructure.postgres.driver.target import parse
+from infrastructure.postgres.schema.distribution import check_divided
 from infrastructure.postgres.schema.migrate import check_revision, newest_revision
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.embedded import CannotStartPostgres, EmbeddedPostgres
@@ -124,6 +125,7 @@ def on_application(work: Callable[[Application], Awaitable[T]], needed: Sequence
         async with closing(application):
             await check_tables(application.adapters.engine())
             await check_home(application.adapters.engine())
+            await check_divided(application.adapters.engine(), expected=settings.database.divided)
             return await work(application)
 
     with refusals(settings), server(settings) as url:

@@ -212,6 +212,11 @@ class Loader:
 
     def _database(self) -> Database:
         database = Database(**self._chosen(Database))
+        if database.divided and database.replica_url is not None:
+            self.faults.append(
+                "DATABASE_REPLICA_URL is set: expected only without DATABASE_DIVIDED, because a replica of the coordinator"
+                " has no chats"
+            )
         server = PgServer(**self._chosen(PgServer))
         if "DATABASE_URL" in self.values:
             return database
@@ -225,6 +230,11 @@ class Loader:
                 self.faults.append(
                     "DATABASE_REPLICA_URL is set: expected only beside DATABASE_URL, because the embedded database"
                     " has no replica"
+                )
+            if database.divided:
+                self.faults.append(
+                    "DATABASE_DIVIDED is true: expected only beside DATABASE_URL, because the embedded database is one"
+                    " server"
                 )
             return database
         missing = [name for name in needed if name not in self.values]

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache
 from typing import Final, TypeVar
 
 import bcrypt
@@ -28,9 +29,16 @@ LONGEST: Final = 1024
 """In bytes. Passwords are shorter: they have at most 128 characters of up to four bytes."""
 
 
+@cache
 def _hasher() -> PasswordHasher:
     # OWASP's first choice: 19 MiB, two passes, one lane.
     return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+@cache
+def _hash_of_no_password(hasher: PasswordHasher) -> str:
+    """Compared with when there is no account, so that it takes as long as a wrong password."""
+    return hasher.hash(b"")
 
 
 def _give_way() -> None:
@@ -74,9 +82,8 @@ class PooledPasswords:
         return ThreadPoolExecutor(self.threads, thread_name_prefix="passwords", initializer=_give_way)
 
     @_nobodys.default
-    def _hash_of_no_password(self) -> str:
-        # Compared with when there is no account, so that it takes as long as a wrong password.
-        return self.hasher.hash(b"")
+    def _hash_nothing(self) -> str:
+        return _hash_of_no_password(self.hasher)
 
     async def hash(self, password: str, requester: Requester = UNKNOWN_REQUESTER) -> PasswordHash:
         present = _as_bytes(password_spellings(password)[0])

@@ -8,11 +8,12 @@ first node that notices a restore begins a new line of history, so that all clie
 
 import logging
 from collections import Counter
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 from uuid import UUID
 
 from attrs import frozen
-from sqlalchemy import RowMapping, func, literal_column, select
+from sqlalchemy import Column, ColumnElement, RowMapping, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from application.errors import Unavailable
@@ -112,19 +113,19 @@ class PostgresChanges:
     async def _since(self, connection: AsyncConnection, cursor: Cursor, here: Cursor) -> News:
         if here.epoch != cursor.epoch:
             return News(cursor=here, moved={}, personal=(), read=())
-        place = Place.read(cursor.place)
+        is_new = self._newer(cursor, here)
         moved = await connection.execute(
             select(chat_log.c.chat_id, func.max(chat_log.c.position))
-            .where(place.behind(chat_log.c.tx))
+            .where(is_new(chat_log.c.tx))
             .group_by(chat_log.c.chat_id)
         )
         personal = await connection.execute(
             select(profile_log)
-            .where(place.behind(profile_log.c.tx))
+            .where(is_new(profile_log.c.tx))
             .order_by(profile_log.c.profile_id, profile_log.c.position)
         )
         receipts = await connection.execute(
-            select(receipt).where(place.behind(receipt.c.tx)).order_by(receipt.c.chat_id, receipt.c.to_seq)
+            select(receipt).where(is_new(receipt.c.tx)).order_by(receipt.c.chat_id, receipt.c.to_seq)
         )
         return News(
             cursor=here,
@@ -132,6 +133,10 @@ class PostgresChanges:
             personal=[_personal(row) for row in personal.mappings()],
             read=[_read(row) for row in receipts.mappings()],
         )
+
+    def _newer(self, cursor: Cursor, _: Cursor) -> Callable[[Column[Any]], ColumnElement[bool]]:
+        """Returns the condition on ``tx`` for what lies after ``cursor`` and before the next one."""
+        return Place.read(cursor.place).behind
 
     async def recall(self, read: ReadRange) -> MessagesRead:
         async with transaction(self.engine, self.deadline, READ_SNAPSHOT) as connection:

@@ -214,7 +214,7 @@ class PostgresChats:
         kept = rows_as_table(member, [rows.member_row(one) for one in members], "kept")
         await self._connection.execute(
             update(member)
-            .where(member.c.chat_id == kept.c.chat_id, member.c.profile_id == kept.c.profile_id)
+            .where(member.c.chat_id == members[0].chat_id, member.c.profile_id == kept.c.profile_id)
             .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
         )
         await self._connection.execute(

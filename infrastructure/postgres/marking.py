@@ -15,8 +15,11 @@ from domain.reading import NewlyRead, Reading
 from infrastructure.postgres.chats import TOLD_IDS
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch, BatchConnection
-from infrastructure.postgres.driver.pipeline import Statement
+from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.driver.trouble import WriteTrouble
+
+Moved = tuple[Reading, MessagesRead | None]
+"""A reading as it becomes, and the act of reading that moved it, if anything was newly read."""
 
 NOWHERE: Final = MessageId(UUID(int=0))
 """Placeholder for the message id in requests that name a message number instead."""
@@ -109,7 +112,10 @@ class PostgresMarkings:
     async def begin(self) -> AsyncIterator["PostgresMarking"]:
         with self._trouble.noted():
             async with self._connection.begin() as batch:
-                yield PostgresMarking(batch)
+                yield self._unit(batch)
+
+    def _unit(self, batch: Batch) -> "PostgresMarking":
+        return PostgresMarking(batch)
 
 
 @define(eq=False)
@@ -118,23 +124,7 @@ class PostgresMarking:
     pending_updates: list[Update] = field(init=False, factory=list)
 
     async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
-        keys = sorted({(request.chat_id, request.reader_id) for request in requests})
-        locked, rows = await self._batch.ask(
-            Statement(LOCK, (arrays.Uuids.of([c for c, _ in keys]), arrays.Uuids.of([p for _, p in keys]))),
-            Statement(
-                READ,
-                (
-                    arrays.Uuids.of([request.chat_id for request in requests]),
-                    arrays.Uuids.of([request.reader_id for request in requests]),
-                    arrays.Uuids.of(
-                        [
-                            request.up_to if isinstance(request.up_to, UUID) else NOWHERE
-                            for request in requests
-                        ]
-                    ),
-                ),
-            ),
-        )
+        locked, rows = await self._read(requests)
         held = {
             (ChatId(row[0]), ProfileId(row[1])): Reading(
                 chat_id=row[0], profile_id=row[1], mark=Seq(row[2]), excluded=row[3]
@@ -150,46 +140,74 @@ class PostgresMarking:
             targets.append(seq if isinstance(request.up_to, UUID) else min(request.up_to, last_seq or Seq(0)))
         return OpenedReadings(readings, targets)
 
+    async def _read(self, requests: Sequence[MarkRequest]) -> Sequence[Rows]:
+        """Locks the readings, and returns the rows of `LOCK` and those of `READ`."""
+        return await self._batch.ask(Statement(LOCK, keys_of(requests)), Statement(READ, sought(requests)))
+
     async def newly_read(self, moves: Sequence[tuple[Reading, Seq]]) -> Sequence[NewlyRead]:
         if not moves:
             return []
-        (rows,) = await self._batch.ask(
-            Statement(
-                NEWLY_READ,
-                (
-                    arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
-                    arrays.Uuids.of([reading.profile_id for reading, _ in moves]),
-                    arrays.Bigints.of(reading.mark for reading, _ in moves),
-                    arrays.Bigints.of(to for _, to in moves),
-                    arrays.Bigint.of(TOLD_IDS),
-                ),
-            )
-        )
         return [
             NewlyRead(
                 message_ids=tuple(MessageId(id) for id in ids or ()),
                 by_author={ProfileId(a): n for a, n in zip(authors or (), counts or (), strict=True)},
             )
-            for authors, counts, ids in rows
+            for authors, counts, ids in await self._read_newly(moves)
         ]
 
-    async def keep(self, moved: Sequence[tuple[Reading, MessagesRead | None]]) -> None:
-        readings = [reading for reading, _ in moved]
-        reads = [read for _, read in moved if read]
-        self._batch.finish(
-            Statement(
-                KEEP,
-                (
-                    arrays.Uuids.of([read.chat_id for read in reads]),
-                    arrays.Uuids.of([read.reader_id for read in reads]),
-                    arrays.Bigints.of(read.from_seq for read in reads),
-                    arrays.Bigints.of(read.to_seq for read in reads),
-                    arrays.Moments.of(read.at for read in reads),
-                    arrays.Uuids.of([reading.chat_id for reading in readings]),
-                    arrays.Uuids.of([reading.profile_id for reading in readings]),
-                    arrays.Bigints.of(reading.mark for reading in readings),
-                    arrays.Bigints.of(reading.excluded for reading in readings),
-                ),
-            )
-        )
-        self.pending_updates += reads
+    async def _read_newly(self, moves: Sequence[tuple[Reading, Seq]]) -> Rows:
+        """Returns the rows of `NEWLY_READ`."""
+        (rows,) = await self._batch.ask(Statement(NEWLY_READ, passed(moves)))
+        return rows
+
+    async def keep(self, moved: Sequence[Moved]) -> None:
+        await self._store(moved)
+        self.pending_updates += [read for _, read in moved if read]
+
+    async def _store(self, moved: Sequence[Moved]) -> None:
+        self._batch.finish(Statement(KEEP, kept(moved)))
+
+
+def keys_of(requests: Sequence[MarkRequest]) -> Sequence[arrays.Packed]:
+    """Returns the parameters of `LOCK`."""
+    keys = sorted({(request.chat_id, request.reader_id) for request in requests})
+    return arrays.Uuids.of([chat_id for chat_id, _ in keys]), arrays.Uuids.of([id for _, id in keys])
+
+
+def sought(requests: Sequence[MarkRequest]) -> Sequence[arrays.Packed]:
+    """Returns the parameters of `READ`."""
+    return (
+        arrays.Uuids.of([request.chat_id for request in requests]),
+        arrays.Uuids.of([request.reader_id for request in requests]),
+        arrays.Uuids.of(
+            [request.up_to if isinstance(request.up_to, UUID) else NOWHERE for request in requests]
+        ),
+    )
+
+
+def passed(moves: Sequence[tuple[Reading, Seq]]) -> Sequence[arrays.Packed]:
+    """Returns the parameters of `NEWLY_READ`."""
+    return (
+        arrays.Uuids.of([reading.chat_id for reading, _ in moves]),
+        arrays.Uuids.of([reading.profile_id for reading, _ in moves]),
+        arrays.Bigints.of(reading.mark for reading, _ in moves),
+        arrays.Bigints.of(to for _, to in moves),
+        arrays.Bigint.of(TOLD_IDS),
+    )
+
+
+def kept(moved: Sequence[Moved]) -> Sequence[arrays.Packed]:
+    """Returns the parameters of `KEEP`."""
+    readings = [reading for reading, _ in moved]
+    reads = [read for _, read in moved if read]
+    return (
+        arrays.Uuids.of([read.chat_id for read in reads]),
+        arrays.Uuids.of([read.reader_id for read in reads]),
+        arrays.Bigints.of(read.from_seq for read in reads),
+        arrays.Bigints.of(read.to_seq for read in reads),
+        arrays.Moments.of(read.at for read in reads),
+        arrays.Uuids.of([reading.chat_id for reading in readings]),
+        arrays.Uuids.of([reading.profile_id for reading in readings]),
+        arrays.Bigints.of(reading.mark for reading in readings),
+        arrays.Bigints.of(reading.excluded for reading in readings),
+    )

@@ -26,7 +26,7 @@ from domain.role import Role
 from infrastructure.postgres.chat_rows import derived_key, nonce_key, stored_about
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch, BatchConnection
-from infrastructure.postgres.driver.pipeline import Statement
+from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.stored_events import MESSAGE_SENT
 
@@ -153,7 +153,10 @@ class PostgresPostings:
         with self._trouble.noted():
             async with self._connection.begin() as batch:
                 lock = LOCK if self._connection.patient else LOCK_WHAT_IS_FREE
-                yield PostgresPosting(batch, lock)
+                yield self._unit(batch, lock)
+
+    def _unit(self, batch: Batch, lock: LiteralString) -> "PostgresPosting":
+        return PostgresPosting(batch, lock)
 
 
 @define(eq=False)
@@ -169,18 +172,7 @@ class PostgresPosting:
         ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
         keys = [keys_of(draft, slots) for draft in drafts]
         self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
-        heads, rows = await self._batch.ask(
-            Statement(self._lock, (arrays.Uuids.of(ids),)),
-            Statement(
-                READ,
-                (
-                    arrays.Uuids.of([draft.chat_id for draft in drafts]),
-                    arrays.Uuids.of([draft.author_id for draft in drafts]),
-                    arrays.Texts.of([key for key, _ in keys]),
-                    arrays.Texts.of([earlier for _, earlier in keys]),
-                ),
-            ),
-        )
+        heads, rows = await self._read(ids, drafts, keys)
         held = {head.chat_id: head for head in map(HeadRow._make, heads)}
         chats: dict[ChatId, Chat] = {}
         busy: set[ChatId] = set()
@@ -220,35 +212,45 @@ class PostgresPosting:
                 just_said[chat_id, author_id, draft.body] = slots.said_at(slot, row.sent_at)
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
+    async def _read(
+        self, ids: Sequence[ChatId], drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]
+    ) -> Sequence[Rows]:
+        """Locks the chats, and returns the rows of `LOCK` and those of `READ`."""
+        return await self._batch.ask(
+            Statement(self._lock, (arrays.Uuids.of(ids),)), Statement(READ, sought(drafts, keys))
+        )
+
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        await self._store(chats, posted)
+        self.pending_updates += [about_event(event, self._authors) for event in posted]
+
+    async def _store(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
+        self._batch.finish(Statement(KEEP, self._kept(chats, posted)))
+
+    def _kept(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> Sequence[arrays.Packed]:
+        """Returns the parameters of `KEEP`."""
         messages = [event.message for event in posted]
         sent = Counter((message.chat_id, message.author_id) for message in messages)
         senders = sorted(sent.items(), key=_in_lock_order)
         heads = sorted(chats, key=lambda chat: chat.id.int)
-        self._batch.finish(
-            Statement(
-                KEEP,
-                (
-                    arrays.Uuids.of([message.chat_id for message in messages]),
-                    arrays.Bigints.of(message.seq for message in messages),
-                    arrays.Uuids.of([message.id for message in messages]),
-                    arrays.Bigints.of(event.position for event in posted),
-                    arrays.Uuids.of([message.author_id for message in messages]),
-                    arrays.Texts.of([self._keys[message.id] for message in messages]),
-                    arrays.Texts.of([message.body.text for message in messages]),
-                    arrays.Moments.of(message.sent_at for message in messages),
-                    arrays.Bigint.of(MESSAGE_SENT),
-                    arrays.Uuids.of([chat.id for chat in heads]),
-                    arrays.Bigints.of(chat.last_seq for chat in heads),
-                    arrays.Bigints.of(chat.last_position for chat in heads),
-                    arrays.Moments.of(chat.last_at for chat in heads if chat.last_at is not None),
-                    arrays.Uuids.of([chat_id for (chat_id, _), _ in senders]),
-                    arrays.Uuids.of([profile_id for (_, profile_id), _ in senders]),
-                    arrays.Bigints.of(count for _, count in senders),
-                ),
-            )
+        return (
+            arrays.Uuids.of([message.chat_id for message in messages]),
+            arrays.Bigints.of(message.seq for message in messages),
+            arrays.Uuids.of([message.id for message in messages]),
+            arrays.Bigints.of(event.position for event in posted),
+            arrays.Uuids.of([message.author_id for message in messages]),
+            arrays.Texts.of([self._keys[message.id] for message in messages]),
+            arrays.Texts.of([message.body.text for message in messages]),
+            arrays.Moments.of(message.sent_at for message in messages),
+            arrays.Bigint.of(MESSAGE_SENT),
+            arrays.Uuids.of([chat.id for chat in heads]),
+            arrays.Bigints.of(chat.last_seq for chat in heads),
+            arrays.Bigints.of(chat.last_position for chat in heads),
+            arrays.Moments.of(chat.last_at for chat in heads if chat.last_at is not None),
+            arrays.Uuids.of([chat_id for (chat_id, _), _ in senders]),
+            arrays.Uuids.of([profile_id for (_, profile_id), _ in senders]),
+            arrays.Bigints.of(count for _, count in senders),
         )
-        self.pending_updates += [about_event(event, self._authors) for event in posted]
 
     def remind(self, repeated: Sequence[MessageSent]) -> None:
         self.pending_updates += [Moved(chat_id=event.chat_id, position=event.position) for event in repeated]
@@ -258,6 +260,16 @@ def _in_lock_order(sent: tuple[tuple[ChatId, ProfileId], int]) -> tuple[int, int
     """The order in which every transaction locks readings. PostgreSQL and integers order ids alike."""
     (chat_id, profile_id), _ = sent
     return chat_id.int, profile_id.int
+
+
+def sought(drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]) -> Sequence[arrays.Packed]:
+    """Returns the parameters of `READ`."""
+    return (
+        arrays.Uuids.of([draft.chat_id for draft in drafts]),
+        arrays.Uuids.of([draft.author_id for draft in drafts]),
+        arrays.Texts.of([key for key, _ in keys]),
+        arrays.Texts.of([earlier for _, earlier in keys]),
+    )
 
 
 def keys_of(draft: Draft, slots: Slots | None) -> tuple[str, str]:

@@ -72,7 +72,9 @@ class PostgresDeletedChats:
     async def _remove(self, connection: AsyncConnection, table: Table, chat_id: ChatId, most: int) -> int:
         key = list(table.primary_key.columns)
         some = select(*key).where(table.c.chat_id == chat_id).order_by(*key).limit(most)
-        gone = await connection.execute(delete(table).where(tuple_(*key).in_(some)).returning(*key))
+        gone = await connection.execute(
+            delete(table).where(table.c.chat_id == chat_id, tuple_(*key).in_(some)).returning(*key)
+        )
         keys = gone.all()
         if table is chat_log and keys:
             await connection.execute(

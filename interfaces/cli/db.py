@@ -54,6 +54,8 @@ class Database:
     """Takes the file, or ``-`` for standard input, whether to replace data, and a callback for the progress (done, total)."""
     distribution: Callable[[], Sequence[str]]
     """Returns the statements that divide the tables over the nodes of a Citus cluster."""
+    distribute: Callable[[Callable[[int, int], None]], int]
+    """Divides the tables, and returns how many were not divided yet."""
     may_fill: Callable[[], bool]
     """Returns whether the environment permits example people, whose password is published."""
 
@@ -191,14 +193,27 @@ def db_commands(database: Callable[[], Database]) -> typer.Typer:
             say(f"{_capital(database().name())} is adopted: generation {generation}, base {base}.", "green")
 
     @line.command()
-    def distribute() -> None:
+    def distribute(
+        *,
+        only_print: Annotated[
+            bool, typer.Option("--print", help="Print the SQL, and change nothing.")
+        ] = False,
+        yes: Yes = False,
+    ) -> None:
         """
-        Print the SQL that divides the tables over a Citus cluster. It changes nothing, and this version does not serve from
-        divided tables yet (docs/scaling.md).
+        Divide the tables over the Citus cluster whose coordinator the settings name. Every node must be stopped, and start again
+        with DATABASE_DIVIDED=true (docs/scaling.md).
         """
         with told():
-            for statement in database().distribution():
-                say(f"{statement};")
+            if only_print:
+                for statement in database().distribution():
+                    say(f"{statement};")
+                return
+            confirm(f"Divide the tables of {database().name()}? Every node must be stopped.", yes=yes)
+            with progress("Dividing") as tell:
+                count = database().distribute(tell)
+            say(f"{_capital(database().name())} is divided: {count} tables were placed.", "green")
+            say("Set DATABASE_DIVIDED=true on every node.")
 
     @line.command(name="import")
     def import_original(

@@ -179,8 +179,8 @@ EXPLANATIONS: Final[Mapping[str, Explanation]] = {
         "Сервер перегружен, ничего не сохранено. Повторите через столько секунд, сколько сказано в `Retry-After`.",
     ),
     "PASSWORD_WRONG": Explanation(
-        "This is not the password of the account. Nothing was done.",
-        "Это не пароль этой учётной записи. Ничего не сделано.",
+        "This is not the password of the account, or the request needs it and has none. Nothing was done.",
+        "Это не пароль этой учётной записи, или он нужен, а его нет. Ничего не сделано.",
     ),
     "PROHIBITED_TO_DELETE": Explanation(
         "Your role does not allow you to change or delete this chat, or the chat does not exist.",

@@ -3,7 +3,7 @@ What grows with the age and size of a messenger, and should not:
 
     python -m tests.benchmarks.growth [--rounds 3]
 
-- a send, with the messages that its author has in the chat, and with the chats in the database;
+- a send, with the messages that its author has in the chat, with the chats in the database, and with the open sockets of the node;
 - a page of history of fifty messages, with its age;
 - a socket of one chat that comes in, with the members of the chat;
 - the list of fifty chats, with the messages in them.
@@ -24,17 +24,20 @@ from attrs import frozen
 from tests.benchmarks.asking import Asking
 from tests.benchmarks.filling import Grown, fill, people
 from tests.benchmarks.house import Installation, house
-from tests.benchmarks.wire import enter, framed, run
+from tests.benchmarks.wire import Wire, enter, enter_all, framed, run
 from tests.system.client import Device, Visit
 
 OWN: Final = (100, 10_000, 200_000)
 CHATS: Final = (100, 10_000)
 MEMBERS: Final = (10, 100, 1000)
 LISTED: Final = (20, 2000)
+SOCKETS: Final = (10, 300, 3000)
 
 SENDS: Final = 200
 ENTRIES: Final = 50
 PAGES_SECONDS: Final = 0.5
+SETTLED: Final = 1.0
+"""Seconds after which what opening the sockets left to do has been done."""
 
 
 @frozen
@@ -110,6 +113,25 @@ async def curve(name: str, of: str, ways: Mapping[int, Callable[[], Awaitable[fl
     return Curve(name, of, {point: statistics.median(each) for point, each in found.items()})
 
 
+async def among(
+    built: Installation, chat_id: UUID, device: Device, silent: Sequence[UUID], other: Device, rounds: int
+) -> Mapping[int, float]:
+    """What a send costs, by the number of sockets on which ``other`` listens to the chats ``silent`` meanwhile."""
+    points: dict[int, float] = {}
+    wires: list[Wire] = []
+    for count in SOCKETS:
+        ways = [
+            enter(built.server.port, f"{silent[number % len(silent)]}", other.token, lambda _: None)
+            for number in range(len(wires), count)
+        ]
+        wires += await enter_all(ways, at_once=20)
+        await asyncio.sleep(SETTLED)
+        points[count] = statistics.median([await sending(built, chat_id, device) for _ in range(rounds)])
+    for wire in wires:
+        wire.close()
+    return points
+
+
 async def measure(built: Installation, rounds: int) -> list[Curve]:
     async with Visit(built.server.url, built.server.ws_url) as visit:
         one, two, three = [await visit.user(number) for number in (1, 2, 3)]
@@ -177,6 +199,14 @@ async def measure(built: Installation, rounds: int) -> list[Curve]:
                 measured = [await sending(built, quiet.id, one) for _ in range(rounds)]
                 points[count] = statistics.median(measured)
             curves.append(Curve("a send", "other chats in the database", points))
+            silent = [chat.id for chat in listed[LISTED[0]]]
+            curves.append(
+                Curve(
+                    "a send",
+                    "open sockets of the node",
+                    await among(built, quiet.id, one, silent, two, rounds),
+                )
+            )
     return curves
 
 

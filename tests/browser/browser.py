@@ -431,7 +431,8 @@ class Page:
         assert asked, "what is looked at would be seen"
         assert {url for url in asked if not url.startswith((*self._homes(), *self.elsewhere))} == set()
         assert unguarded == [], unguarded
-        assert Counter(each for each in refused if each not in self.tolerated) == Counter(self.expected)
+        surprising = [each for each in refused if each not in self.tolerated]
+        assert Counter(surprising) == Counter(self.expected), f"{surprising}, expected: {self.expected}"
         # Those of source `network` are the refusals again; advice is not a complaint.
         said = [line for line in self._log("browser") if line["source"] not in {"network", "recommendation"}]
         assert said == [], said

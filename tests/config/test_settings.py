@@ -611,6 +611,18 @@ def test_a_replica_is_one_of_a_database_that_is_named(local: dict[str, str]) -> 
     assert load(replica | parts, NO_FILE).database.replica_url == named.replica_url
 
 
+def test_tables_are_divided_in_a_database_that_is_named_and_has_no_replica(local: dict[str, str]) -> None:
+    divided = local | {"DATABASE_DIVIDED": "true"}
+    assert faults(divided) == [
+        "DATABASE_DIVIDED is true: expected only beside DATABASE_URL, because the embedded database is one server"
+    ]
+    named = divided | {"DATABASE_URL": "postgresql://me@db/messenger"}
+    assert load(named, NO_FILE).database.divided
+    assert faults(named | {"DATABASE_REPLICA_URL": "postgresql://me@replica/messenger"}) == [
+        "DATABASE_REPLICA_URL is set: expected only without DATABASE_DIVIDED, because a replica of the coordinator has no chats"
+    ]
+
+
 class TestNats:
     def test_needs_servers(self, local: dict[str, str]) -> None:
         assert faults(local | {"BUS": "nats"}) == ["NATS_SERVERS is not set: expected beside BUS=nats"]

@@ -38,6 +38,7 @@ sys.exit(0 if stopping.is_in_order else 1)
 """
 """An act that kills the database ends the waiting of the main thread, too."""
 
+# They sleep again and again: a signal that comes right before the system call of a sleep is noticed only after it.
 HEARS = """
 import signal, sys, time
 for number in map(int, sys.argv[1:]):
@@ -47,7 +48,8 @@ hear_signals()
 try:
     sys.stdout.write("ready\\n")
     sys.stdout.flush()
-    time.sleep(1000)
+    while True:
+        time.sleep(0.05)
 except Stopped as stopped:
     sys.exit(stopped.number)
 """
@@ -59,7 +61,8 @@ class Dying:
     def __del__(self):
         sys.stdout.write("ready\\n")
         sys.stdout.flush()
-        time.sleep(1000)
+        while True:
+            time.sleep(0.05)
 hear_signals()
 try:
     Dying()

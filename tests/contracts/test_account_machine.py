@@ -33,7 +33,7 @@ ADDRESS = "one@example.com"
 DEVICES = ("first", "phone", "tablet")
 PASSWORDS = ("Correct-Horse", "Battery-Staple", "Tr0ub4dor-and-3")
 GRACE = 10.0
-EXAMPLES = {"memory": 25, "postgres": 10}
+EXAMPLES = {"memory": 25, "postgres": 10, "citus": 10}
 """The rules are the domain's, and the same examples begin on both."""
 
 

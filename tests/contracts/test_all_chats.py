@@ -29,9 +29,9 @@ from domain.errors import DomainError
 from domain.ids import ChatId, Seq
 from domain.role import Role
 from tests.all_chats import Device, House, opened
-from tests.contracts.conftest import ADAPTERS
+from tests.contracts.conftest import ADAPTERS, chosen_database
 from tests.interfaces.live.test_hub import ENOUGH
-from tests.world import SETTINGS, SignedInPerson, TickingClock
+from tests.world import SignedInPerson, TickingClock
 
 PEOPLE = 3
 TRANSPORTS = ("ws", "sync", "events")
@@ -50,8 +50,8 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
         if request.param == "memory":
             yield Rig(runner, None)
             return
-        url = request.getfixturevalue("messenger_database")
-        adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=Object(TickingClock()))
+        url, chosen = chosen_database(request)
+        adapters = PostgresAdapters(settings=chosen, url=url, clock=Object(TickingClock()))
         yield Rig(runner, adapters)
         runner.run(close_connections(adapters))
 

@@ -147,7 +147,7 @@ from infrastructure.crypto.codes import totp
 from infrastructure.system.ids import SystemIds
 from tests.accounts_world import PASSWORD, quick_passwords
 from tests.authenticator import Authenticator
-from tests.contracts.conftest import ADAPTERS
+from tests.contracts.conftest import ADAPTERS, chosen_database
 from tests.world import SETTINGS, MessengerWorld, TickingClock, world
 
 Unit = TypeVar("Unit", bound=Announced)
@@ -260,15 +260,15 @@ async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     if request.param == "memory":
         adapters = MemoryAdapters(settings=SETTINGS, clock=clock, ids=ids)
     else:
-        url = request.getfixturevalue("emptied_database")
-        adapters = PostgresAdapters(settings=SETTINGS, url=url, clock=clock, ids=ids)
+        url, settings = chosen_database(request)
+        adapters = PostgresAdapters(settings=settings, url=url, clock=clock, ids=ids)
     stored: Storage = adapters.storage()
     begins = Begins(stored.begin), Begins(stored.begin_posting), Begins(stored.begin_marking)
     begin, begin_posting, begin_marking = begins
     staged = evolve(stored, begin=begin, begin_posting=begin_posting, begin_marking=begin_marking)
     adapters.storage.override(Object(staged))
     async with AsyncExitStack() as stack:
-        if request.param == "postgres":
+        if request.param != "memory":
             stack.push_async_callback(adapters.engine().dispose)
             for kept in (
                 adapters.posting_connection,

@@ -30,7 +30,7 @@ from tests.strategies import START
 
 R = TypeVar("R")
 
-EXAMPLES = {"memory": 25, "postgres": 12}
+EXAMPLES = {"memory": 25, "postgres": 12, "citus": 12}
 """An example on PostgreSQL takes a second of a processor. Twelve find every mutant of the pages that 25 find."""
 
 Read = Callable[[Paging[Any]], Coroutine[Any, Any, Page[UUID, Any]]]

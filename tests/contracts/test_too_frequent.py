@@ -18,7 +18,7 @@ from domain.chat_errors import NotAMember, TooFrequent
 from domain.ids import ChatId
 from tests.contracts.conftest import ADAPTERS, Rig
 from tests.contracts.talk import Talk, actor, open_chat, saying
-from tests.storages import SharedStorage, memory_storage, postgres_storage
+from tests.storages import SharedStorage, divided_storage, memory_storage, postgres_storage
 from tests.strategies import START
 
 INTERVAL = timedelta(seconds=1)
@@ -44,6 +44,9 @@ class Hands:
 async def storage(request: pytest.FixtureRequest) -> AsyncIterator[SharedStorage]:
     if request.param == "memory":
         yield memory_storage()
+    elif request.param == "citus":
+        async with divided_storage(request.getfixturevalue("emptied_citus")) as storage:
+            yield storage
     else:
         url = request.getfixturevalue("emptied_database")
         async with postgres_storage(url) as storage:

@@ -6,7 +6,12 @@ import sys
 import time
 from collections import Counter
 
-from tests.simulation.world import simulate
+from tests.simulation.world import Outcome, simulate
+
+
+def digest(outcome: Outcome) -> str:
+    """What tells two histories apart."""
+    return hashlib.sha256(repr(outcome.history).encode()).hexdigest()
 
 
 def main() -> int:
@@ -25,7 +30,7 @@ def main() -> int:
         if options.show:
             print(*outcome.history, sep="\n")
         if options.digest:
-            print(number, hashlib.sha256(repr(outcome.history).encode()).hexdigest())
+            print(number, digest(outcome))
         violations = outcome.violations()
         failed += bool(violations)
         for violation in violations[:5]:

@@ -35,7 +35,7 @@ Stream = str | Connection
 """Where a stream of a process leads: the path of a file, to which output is appended, or the end of a pipe."""
 
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload([__name__])
+_CONTEXT.set_forkserver_preload(["tests.system.warmed"])
 
 
 @define(eq=False)

@@ -45,6 +45,11 @@ def dump(url: str, to: BinaryIO, *, made_at: str, messenger: str, progress: Prog
         tools = find_tools(server)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         schema = _schema(connection)
+        if _is_divided(connection):
+            raise UnusableDatabase(
+                "its tables are divided over a Citus cluster, and a dump of the coordinator would have no chats: back up each"
+                " server of the cluster with the tools of PostgreSQL"
+            )
         revisions = sorted(row[0] for row in connection.execute("SELECT version_num FROM alembic_version"))
         if unknown := sorted(set(revisions) - known_revisions()):
             raise UnknownRevision(unknown[0])
@@ -99,6 +104,16 @@ def _schema(connection: Connection) -> str:
             "there are no tables of the messenger in this database: there is nothing to dump"
         )
     return str(found[0])
+
+
+def _is_divided(connection: Connection) -> bool:
+    return (
+        _one(connection, "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL") == "True"
+        and _one(
+            connection, "SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = to_regclass('chat')"
+        )
+        != "0"
+    )
 
 
 def _one(connection: Connection, statement: str) -> str:

@@ -70,6 +70,16 @@ class Bigint(Packed):
         return cls(value.to_bytes(8, "big", signed=True))
 
 
+class Id(Packed):
+    """A single UUID."""
+
+    oid = 2950
+
+    @classmethod
+    def of(cls, value: UUID) -> "Id":
+        return cls(value.bytes)
+
+
 class Moments(Packed):
     oid = 1185
 
@@ -103,7 +113,7 @@ class _PackedDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    for packed in (Uuids, Bigints, Bigint, Moments, Texts):
+    for packed in (Uuids, Bigints, Bigint, Id, Moments, Texts):
         adapters.register_dumper(
             packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
         )

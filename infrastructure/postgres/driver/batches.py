@@ -6,7 +6,7 @@ for each answer: BEGIN goes out with the first statements of a batch, and COMMIT
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Final
@@ -31,7 +31,7 @@ from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
 
-PLANS: Final = {
+PLANS: Final[Mapping[str, str]] = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -149,6 +149,7 @@ class BatchConnection:
     patient: bool = False
     _lock_timeout: float = 2.0
     _idle_in_transaction: float = 1.0
+    _plans: Mapping[str, str] = PLANS
     _connector: Connector = field(init=False)
     _driver: Driver | None = field(init=False, default=None)
     _is_open_until: float = field(init=False, default=0.0)
@@ -163,7 +164,7 @@ class BatchConnection:
             deadline=self._deadline,
             lock_timeout=self._lock_timeout,
             idle_in_transaction=self._idle_in_transaction,
-            plans=PLANS,
+            plans=self._plans,
         )
 
     @property

@@ -10,7 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, LiteralString, TypeVar
+from typing import Any, ClassVar, Final, LiteralString, TypeVar
 
 import psycopg
 from attrs import define, field, frozen
@@ -57,7 +57,7 @@ SLICE: Final = 250
 END: Final = "END"
 """Used instead of ROLLBACK, after which the driver would drop its prepared statements and each read would be planned anew."""
 
-PLANS: Final = {
+PLANS: Final[Mapping[str, str]] = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_sort": "off",
@@ -83,7 +83,8 @@ class Prepared:
     """Makes rows by column name, or as tuples, which cost less."""
     numbered: LiteralString = field(init=False, eq=False, repr=False)
     """The text with numbers in place of names, as PostgreSQL reads it: the driver would look for the names each time."""
-    _names: Sequence[str] = field(init=False, eq=False, repr=False)
+    names: Sequence[str] = field(init=False, eq=False, repr=False)
+    """The names of the parameters, in the order of their numbers."""
 
     def __attrs_post_init__(self) -> None:
         names: dict[str, int] = {}
@@ -92,18 +93,18 @@ class Prepared:
             return f"${names.setdefault(found[1], len(names) + 1)}" if found[1] else "%"
 
         object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
-        object.__setattr__(self, "_names", tuple(names))
+        object.__setattr__(self, "names", tuple(names))
 
     def asked(self, **parameters: Packed) -> Statement:
         """Returns the statement with its parameters, for `ReadPool.exchange`. Its constants are numbers."""
         given = {**{name: Bigint.of(value) for name, value in self.constants.items()}, **parameters}
-        return Statement(self.numbered, [given[name] for name in self._names])
+        return Statement(self.numbered, [given[name] for name in self.names])
 
     async def run(self, connection: psycopg.AsyncConnection[Any], parameters: Mapping[str, Any]) -> "Cursor":
         given = {**self.constants, **parameters} if self.constants else parameters
         cursor = psycopg.AsyncRawCursor(connection, row_factory=self.rows)
         cursor.format = Format.BINARY
-        return await cursor.execute(self.numbered, [given[name] for name in self._names], prepare=True)
+        return await cursor.execute(self.numbered, [given[name] for name in self.names], prepare=True)
 
 
 def prepared(statement: Select[Any]) -> Prepared:
@@ -129,10 +130,10 @@ class PreparedReads(ABC):
 class ReadTransaction(PreparedReads):
     """Reads several statements from one snapshot."""
 
-    _reader: ReadConnection
+    reader: ReadConnection
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
-        cursor = await statement.run(self._reader, parameters)
+        cursor = await statement.run(self.reader, parameters)
         return await cursor.fetchall()
 
 
@@ -149,6 +150,8 @@ class ReadPool(PreparedReads):
     The pool must be closed. Reads that are running then may finish; their connections are closed when they are done.
     """
 
+    plans: ClassVar[Mapping[str, str]] = PLANS
+
     _url: str
     size: int = 6
     _wait: float = 2.0
@@ -163,7 +166,7 @@ class ReadPool(PreparedReads):
     waits: Waits = field(init=False, factory=Waits)
 
     def __attrs_post_init__(self) -> None:
-        self._connector = Connector(target=self._url, deadline=self._deadline, plans=PLANS)
+        self._connector = Connector(target=self._url, deadline=self._deadline, plans=self.plans)
         self._room = FairRoom(self.size)
 
     @property

@@ -13,15 +13,27 @@ from typing import Any, Final
 from attrs import define, field, frozen
 from pglast import ast, parse_sql
 from pglast.enums import A_Expr_Kind, BoolExprType, SubLinkType
+from sqlalchemy import Table
 
-from infrastructure.postgres.schema.base import metadata
-from infrastructure.postgres.schema.distribution import placements
+from infrastructure.postgres.schema.base import metadata, with_all_tables
 
 Column = tuple[int, str]
 """A column of one mention of a table, by the number of the mention."""
 
 
-KEYS: Final[Mapping[str, str | None]] = {each.table: each.column for each in placements()}
+def dividing_column(table: Table) -> str | None:
+    """Returns the key of a table, of a lookup the first column of its value, and None of reference data."""
+    key: str = table.info["keyed_by"]
+    if key == "reference":
+        return None
+    if key == "lookup":
+        return table.primary_key.columns.keys()[0]
+    return key
+
+
+KEYS: Final[Mapping[str, str | None]] = {
+    table.name: dividing_column(table) for table in with_all_tables(metadata).sorted_tables
+}
 """The key of each table; None for tables that every node has."""
 
 

@@ -87,6 +87,7 @@ async def test_whatever_touches_the_cookie_refuses_foreign_pages(world: HttpWorl
         "/accounts/email/confirm/": {"confirmationToken": token},
         "/accounts/token/redeem/": {"confirmationToken": token},
         "/accounts/me/": {"password": PASSWORD},
+        "/accounts/sessions/": {"password": PASSWORD},
     }
     endpoints = [route for route in world.app().routes if isinstance(route, Endpoint)]
     for endpoint in (one for one in endpoints if one.path.startswith("/accounts/")):

@@ -112,6 +112,15 @@ def passkeys(method: str, path: str) -> Ask:
     )
 
 
+def end_sessions(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
+    return ann.client.request("DELETE", "/accounts/sessions/", json={"password": "wrong"})
+
+
+def end_session(_: httpx.AsyncClient, ann: HttpPerson, n: int) -> Awaitable[httpx.Response]:
+    path = f"/accounts/sessions/{UUID(int=n)}/"
+    return ann.client.request("DELETE", path, json={"password": "wrong"})
+
+
 def change_password(_: httpx.AsyncClient, ann: HttpPerson, _n: int) -> Awaitable[httpx.Response]:
     body = {"password": "Another-One1", "oldPassword": "wrong"}
     return ann.client.post("/accounts/password/set/", json=body)
@@ -193,6 +202,8 @@ LIMITED = [
     Limited("DELETE /accounts/passkeys/{passkey_id}/", passkeys("DELETE", "{}/"), 403, WRONG, WRONG),
     Limited("POST /accounts/tokens/", make_token, 403, WRONG, WRONG),
     Limited("DELETE /accounts/me/", close, 403, WRONG, WRONG),
+    Limited("DELETE /accounts/sessions/", end_sessions, 403, WRONG, WRONG),
+    Limited("DELETE /accounts/sessions/{session_id}/", end_session, 403, WRONG, WRONG),
     Limited("POST /accounts/password/set/", change_password, 403, WRONG, WRONG),
     Limited("GET /accounts/email/status/", status, 200, STATUS, STATUS),
     Limited("GET /accounts/email/status/", nobodys_status, 200, STATUS, STATUS),
