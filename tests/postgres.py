@@ -1,6 +1,7 @@
 """One PostgreSQL server for each worker of the tests, and for each test a database of its own, copied from a template."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -91,8 +92,9 @@ class Emptied:
     _connection: psycopg.Connection[tuple[object, ...]] | None = field(default=None, init=False)
 
     @classmethod
-    def of(cls, server: PostgresServer, template: str) -> "Emptied":
-        name = server.fresh_database(template)
+    @contextmanager
+    def of(cls, server: PostgresServer, name: str) -> Iterator["Emptied"]:
+        """``name`` is that of a new database. The block ends with no connection to it left open."""
         with server.connect(name) as connection:
             tables = [
                 str(table)
@@ -101,16 +103,20 @@ class Emptied:
                 )
             ]
             filled = tuple(table for table in tables if rows(connection, table))
-        return cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
+        emptied = cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
+        try:
+            yield emptied
+        finally:
+            emptied._close()
 
     def empty(self) -> None:
         try:
             self._connected().execute("SELECT pg_temp.empty()")
         except psycopg.OperationalError:  # a test has ended all connections, this one too
-            self.close()
+            self._close()
             self._connected().execute("SELECT pg_temp.empty()")
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -190,9 +196,8 @@ def messenger_database(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emptied(postgres_server: PostgresServer) -> Iterator[Emptied]:
-    emptied = Emptied.of(postgres_server, TEMPLATE)
-    yield emptied
-    emptied.close()
+    with Emptied.of(postgres_server, postgres_server.fresh_database(TEMPLATE)) as emptied:
+        yield emptied
 
 
 @pytest.fixture
