@@ -1,6 +1,7 @@
 """One PostgreSQL server for each worker of the tests, and for each test a database of its own, copied from a template."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -91,7 +92,9 @@ class Emptied:
     _connection: psycopg.Connection[tuple[object, ...]] | None = field(default=None, init=False)
 
     @classmethod
-    def of(cls, server: PostgresServer, template: str) -> "Emptied":
+    @contextmanager
+    def of(cls, server: PostgresServer, template: str) -> Iterator["Emptied"]:
+        """One whose connection is closed in the end."""
         name = server.fresh_database(template)
         with server.connect(name) as connection:
             tables = [
@@ -101,7 +104,11 @@ class Emptied:
                 )
             ]
             filled = tuple(table for table in tables if rows(connection, table))
-        return cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
+        emptied = cls(server, name, filled, tuple(sorted({*tables} - {*filled})))
+        try:
+            yield emptied
+        finally:
+            emptied.close()
 
     def empty(self) -> None:
         try:
@@ -190,9 +197,8 @@ def messenger_database(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emptied(postgres_server: PostgresServer) -> Iterator[Emptied]:
-    emptied = Emptied.of(postgres_server, TEMPLATE)
-    yield emptied
-    emptied.close()
+    with Emptied.of(postgres_server, TEMPLATE) as emptied:
+        yield emptied
 
 
 @pytest.fixture

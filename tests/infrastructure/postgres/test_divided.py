@@ -64,11 +64,12 @@ def _find_deleted_chats_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def divided(postgres_server: PostgresServer) -> Emptied:
+def divided(postgres_server: PostgresServer) -> Iterator[Emptied]:
     template = postgres_server.fresh_database(TEMPLATE)
     with postgres_server.connect(template) as connection:
         connection.execute(STAND_INS)
-    return Emptied.of(postgres_server, template)
+    with Emptied.of(postgres_server, template) as divided:
+        yield divided
 
 
 @pytest.fixture
