@@ -211,7 +211,7 @@ async def test_a_node_that_cannot_be_asked_leaves_readers_without_an_answer(
 async def test_what_is_written_on_a_node_and_on_the_coordinator_is_committed_in_two_phases(
     divided_database: str,
 ) -> None:
-    """Of a deleted chat the node has the end, and the coordinator what its members are told. It has no entry in the chat's log."""
+    """Deleting a chat writes on the node that the chat was deleted, and on the coordinator what its members are told."""
     engine = adapt(make_engine(divided_database))
     executed: list[str] = []
     listen(
