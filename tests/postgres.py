@@ -93,9 +93,8 @@ class Emptied:
 
     @classmethod
     @contextmanager
-    def of(cls, server: PostgresServer, template: str) -> Iterator["Emptied"]:
-        """One whose connection is closed in the end."""
-        name = server.fresh_database(template)
+    def of(cls, server: PostgresServer, name: str) -> Iterator["Emptied"]:
+        """``name`` is that of a new database. The block ends with no connection to it left open."""
         with server.connect(name) as connection:
             tables = [
                 str(table)
@@ -108,16 +107,16 @@ class Emptied:
         try:
             yield emptied
         finally:
-            emptied.close()
+            emptied._close()
 
     def empty(self) -> None:
         try:
             self._connected().execute("SELECT pg_temp.empty()")
         except psycopg.OperationalError:  # a test has ended all connections, this one too
-            self.close()
+            self._close()
             self._connected().execute("SELECT pg_temp.empty()")
 
-    def close(self) -> None:
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -197,7 +196,7 @@ def messenger_database(postgres_server: PostgresServer) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def emptied(postgres_server: PostgresServer) -> Iterator[Emptied]:
-    with Emptied.of(postgres_server, TEMPLATE) as emptied:
+    with Emptied.of(postgres_server, postgres_server.fresh_database(TEMPLATE)) as emptied:
         yield emptied
 
 

@@ -122,7 +122,7 @@ async def divided_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sha
     def marking() -> BeginMarking:
         return DividedMarkings(lane()).begin
 
-    engine = adapt(make_engine(url, size=20, wait=deadline, deadline=deadline))
+    engine = _divided_engine(url, deadline)
     pictures = DividedReadPool(url, deadline=deadline)
     try:
         yield SharedStorage(
@@ -153,6 +153,12 @@ def _engine(url: str, deadline: float) -> AsyncEngine:
     than most tests. Disposed of, it has a new pool, whose connections belong to the next event loop.
     """
     return make_engine(url, size=20, wait=deadline, deadline=deadline)
+
+
+@lru_cache(maxsize=4)
+def _divided_engine(url: str, deadline: float) -> AsyncEngine:
+    """Used again for the same reason as `_engine`."""
+    return adapt(make_engine(url, size=20, wait=deadline, deadline=deadline))
 
 
 def make_lane(

@@ -7,6 +7,7 @@ from sqlalchemy import Row, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.ids import ChatId
+from infrastructure.postgres.divided.stamp import TWO_PHASES
 from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.schema.chat_tables import chat, chat_head
 
@@ -16,7 +17,10 @@ FOUND_AT_ONCE: Final = 10
 
 @frozen
 class DividedDeletedChats(PostgresDeletedChats):
-    """Finds deleted chats first and then locks them one by one, because a statement can lock rows of one node only."""
+    """
+    Finds deleted chats first and then locks them one by one, because a statement can lock rows of one node only. What is removed from the
+    node of a chat and what is removed from the coordinator is committed in two phases.
+    """
 
     async def _hold_one(self, connection: AsyncConnection, deleted_before: datetime) -> ChatId | None:
         waiting = chat.c.deleted_at < deleted_before, chat.c.purged_at.is_(None)
@@ -34,6 +38,7 @@ class DividedDeletedChats(PostgresDeletedChats):
                 if held and await connection.scalar(
                     select(chat.c.chat_id).where(chat.c.chat_id == chat_id, *waiting)
                 ):
+                    await connection.exec_driver_sql(TWO_PHASES)
                     return ChatId(chat_id)
             after = beginning.where(tuple_(*order) > tuple_(*found[-1]))
             found = (await connection.execute(after)).all()

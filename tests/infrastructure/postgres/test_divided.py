@@ -6,6 +6,7 @@ The contracts that their own statements serve are held again here. What a real C
 """
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from inspect import signature
 from types import ModuleType
 from typing import Any
@@ -14,15 +15,20 @@ from uuid import UUID
 import psycopg
 import pytest
 from attrs import frozen
+from sqlalchemy.event import listen
 
+from application.chats.delete import DeleteChat, DeleteChatHandler
 from application.errors import Unavailable
 from application.ports.changes import Changes
 from application.ports.own_changes import Missed, OwnChanges
 from infrastructure.postgres.changes import PostgresChanges
 from infrastructure.postgres.divided import purging
+from infrastructure.postgres.divided.purging import DividedDeletedChats
+from infrastructure.postgres.divided.stamp import TWO_PHASES, adapt
 from infrastructure.postgres.driver.engine import make_engine
 from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.own_changes import PostgresOwnChanges
+from infrastructure.postgres.storage import PostgresStorage
 from tests.citus import STAND_INS
 from tests.contracts import (
     test_changes,
@@ -34,11 +40,14 @@ from tests.contracts import (
 from tests.contracts.talk import Talk, actor, open_chat
 from tests.postgres import TEMPLATE, Emptied, PostgresServer
 from tests.storages import SharedStorage, divided_storage
+from tests.strategies import START
+from tests.world import TickingClock
 
 LEFT_OUT = {
     "TestRaces",
     "test_however_many_are_held_those_after_them_have_their_turn",
     "test_it_goes_in_slices",
+    "test_marks_and_singles_against_sends_from_two_processes",
     "test_several_purge_at_once",
     "test_six_writers_at_once_and_one_who_reads_along",
 }
@@ -65,10 +74,10 @@ def _find_deleted_chats_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def divided(postgres_server: PostgresServer) -> Iterator[Emptied]:
-    template = postgres_server.fresh_database(TEMPLATE)
-    with postgres_server.connect(template) as connection:
+    name = postgres_server.fresh_database(TEMPLATE)
+    with postgres_server.connect(name) as connection:
         connection.execute(STAND_INS)
-    with Emptied.of(postgres_server, template) as divided:
+    with Emptied.of(postgres_server, name) as divided:
         yield divided
 
 
@@ -197,3 +206,29 @@ async def test_a_node_that_cannot_be_asked_leaves_readers_without_an_answer(
         await storage.changes.since(cursor)
     with pytest.raises(Unavailable):
         await storage.own_changes.here()
+
+
+async def test_what_is_written_on_a_node_and_on_the_coordinator_is_committed_in_two_phases(
+    divided_database: str,
+) -> None:
+    """Deleting a chat writes on the node that the chat was deleted, and on the coordinator what its members are told."""
+    engine = adapt(make_engine(divided_database))
+    executed: list[str] = []
+    listen(
+        engine.sync_engine,
+        "before_cursor_execute",
+        lambda _connection, _cursor, statement, *_: executed.append(statement),
+    )
+    begin, ann = PostgresStorage(engine).begin, actor()
+    try:
+        chat = await open_chat(begin, ann)
+        executed.clear()
+        delete = DeleteChatHandler(begin=begin, clock=TickingClock(START))
+        await delete(ann, DeleteChat(chat_id=chat.id))
+        assert any(TWO_PHASES in each for each in executed)
+        executed.clear()
+        later = START + timedelta(days=1)
+        assert await DividedDeletedChats(engine).purge_some(deleted_before=later, at=later, rows=10)
+        assert TWO_PHASES in executed
+    finally:
+        await engine.dispose()
