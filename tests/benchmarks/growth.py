@@ -36,6 +36,11 @@ SOCKETS: Final = (10, 300, 3000)
 SENDS: Final = 200
 ENTRIES: Final = 50
 PAGES_SECONDS: Final = 0.5
+AT_ONCE: Final = 20
+"""
+Sockets that one person opens at once. The messenger reads for one person on four connections to the database at most, and
+refuses a socket that waits two seconds for one of them. With a hundred that happens where others use the CPU, too.
+"""
 SETTLED: Final = 1.0
 """Seconds after which what opening the sockets left to do has been done."""
 
@@ -124,7 +129,7 @@ async def among(
             enter(built.server.port, f"{silent[number % len(silent)]}", other.token, lambda _: None)
             for number in range(len(wires), count)
         ]
-        wires += await enter_all(ways, at_once=20)
+        wires += await enter_all(ways, at_once=AT_ONCE)
         await asyncio.sleep(SETTLED)
         points[count] = statistics.median([await sending(built, chat_id, device) for _ in range(rounds)])
     for wire in wires:
