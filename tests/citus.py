@@ -26,6 +26,15 @@ AS 'SELECT result FROM answer_of_a_node';
 """
 """What Citus says of transactions that are committed in two phases, for a server that has no Citus."""
 
+CATALOG: Final = """
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+CREATE TABLE pg_dist_node (
+    groupid int, shouldhaveshards boolean, isactive boolean DEFAULT true, noderole text DEFAULT 'primary'
+);
+"""
+"""What Citus says of divided tables and of its servers, for a database of one's own on a server that has no Citus."""
+
 
 def empty_cluster(url: str) -> None:
     with psycopg.connect(conninfo(url)) as connection:

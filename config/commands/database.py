@@ -31,7 +31,7 @@ from config.running import run_until_signal
 from infrastructure.original.database import NotAnOriginal
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.schema.check import Checkup
-from infrastructure.postgres.schema.distribution import distribute, is_divided, placements
+from infrastructure.postgres.schema.distribution import count_divided, distribute, placements
 from infrastructure.postgres.schema.migrate import (
     NOTHING,
     check_revision,
@@ -128,7 +128,7 @@ def fill_database() -> None:
 def check_database(repair: bool, progress: Callable[[int, int], None]) -> Examined:
     async def work(engine: AsyncEngine) -> Examined:
         await check_tables(engine)
-        if await is_divided(engine):
+        if await count_divided(engine):
             raise CommandRefused(
                 "The tables are divided over a Citus cluster, which this check cannot read.", WRONG
             )

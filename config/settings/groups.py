@@ -130,7 +130,10 @@ class Api:
     """Requests over HTTP and frames on sockets together; those beyond it wait (`interfaces.pace`). 0 means no limit."""
 
     sign_ins_per_network: int = _setting("API_SIGN_INS_PER_NETWORK_AND_SECOND", read.whole(0, 1_000_000), 5)
-    """Sign-ins that are refused, or under way; those of twenty seconds may be so at once, and further ones wait. 0 means no limit."""
+    """
+    Sign-ins with a wrong password in a second. As many as are due in twenty seconds may be refused or under way at once; further
+    ones wait. 0 means no limit.
+    """
 
     shutdown_seconds: float = _setting("API_SHUTDOWN_SECONDS", read.seconds(0, 60), 2.0)
     """Within how many seconds the process ends after a signal to stop. Less than one counts as one."""

@@ -44,9 +44,10 @@ SLICE: Final = 4096
 """Bytes that are parsed at once."""
 
 SHORT_SLICE: Final = 1024
-"""The same behind a slice with more than a `FEW` frames. 170 of the smallest take some two milliseconds."""
+"""Bytes that are parsed at once after a slice with more than `FEW` frames. 170 of the smallest take some two milliseconds."""
 
 FEW: Final = 16
+"""Frames of one slice up to which the next slice is a long one."""
 
 FRAGMENTS: Final = 64
 """Fragments of one message that are kept separate. Fragments of two bytes take thirty times their size in memory."""
@@ -258,6 +259,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self._key is None:
             del self.request, self.response
         self._key = None
+        # The parent class has paused behind the first message. From here on the exchange decides.
+        self.read_paused = False
         while not self.queue.empty():  # frames that arrived before the socket was handed over
             event = self.queue.get_nowait()
             if event["type"] == "websocket.receive":
@@ -266,7 +269,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if self.transport.is_closing():
             self._exchange.gone(self._said_by_client())
         else:
-            self.resume()
+            self._read_on()
             self._forget_handshake()
 
     def _forget_handshake(self) -> None:

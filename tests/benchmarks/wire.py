@@ -15,7 +15,7 @@ from typing_extensions import override
 
 T = TypeVar("T")
 
-TEXT, PING, PONG = 0x81, 0x89, 0x8A
+TEXT, CLOSE, PING, PONG = 0x81, 0x88, 0x89, 0x8A
 """First bytes of whole frames (RFC 6455, section 5.2)."""
 
 
@@ -43,6 +43,8 @@ class Wire(asyncio.Protocol):
     """Epoch and position that it entered at."""
     cursor: str = ""
     """The cursor that the socket of all chats was given when it was current."""
+    said: str = "no close frame"
+    """Code and reason of the server's close frame."""
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -52,7 +54,7 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         for awaited in (self.opened, self.greeted):
             if not awaited.done():
-                awaited.set_exception(exc or ConnectionError("closed before it was in"))
+                awaited.set_exception(exc or ConnectionError(f"closed before it was in: {self.said}"))
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -84,6 +86,9 @@ class Wire(asyncio.Protocol):
                 self.hear(bytes(buffer[at + head : at + head + size]))
             elif buffer[at] == PING:
                 self.say(bytes((PONG, 0x80 | size)) + bytes(4) + buffer[at + head : at + head + size])
+            elif buffer[at] == CLOSE and size >= 2:
+                code = int.from_bytes(buffer[at + head : at + head + 2])
+                self.said = f"{code} {buffer[at + head + 2 : at + head + size].decode()}"
             at += head + size
         del buffer[:at]
 

@@ -159,7 +159,7 @@ def test_help_names_everything(line: Line, words: Sequence[str], names: Sequence
 
 def test_the_tables_over_a_cluster(line: Line) -> None:
     printed = done(line("db", "distribute", "--print")).splitlines()
-    assert "SELECT create_distributed_table('chat', 'chat_id', colocate_with => 'chat_head');" in printed
+    assert "SELECT create_distributed_table('message', 'chat_id', colocate_with => 'chat');" in printed
     assert not any("origin" in statement for statement in printed)
 
 

@@ -45,7 +45,7 @@ def dump(url: str, to: BinaryIO, *, made_at: str, messenger: str, progress: Prog
         tools = find_tools(server)
         connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         schema = _schema(connection)
-        if _is_divided(connection):
+        if _is_divided(connection, schema):
             raise UnusableDatabase(
                 "its tables are divided over a Citus cluster, and a dump of the coordinator would have no chats: back up each"
                 " server of the cluster with the tools of PostgreSQL"
@@ -106,14 +106,16 @@ def _schema(connection: Connection) -> str:
     return str(found[0])
 
 
-def _is_divided(connection: Connection) -> bool:
-    return (
-        _one(connection, "SELECT to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL") == "True"
-        and _one(
-            connection, "SELECT count(*) FROM pg_dist_partition WHERE logicalrelid = to_regclass('chat')"
-        )
-        != "0"
+def _is_divided(connection: Connection, schema: str) -> bool:
+    """Whether any table of the schema is divided: an interrupted `messenger db distribute` leaves some that are not."""
+    if connection.execute("SELECT to_regclass('pg_catalog.pg_dist_partition')").fetchone() == (None,):
+        return False
+    found = connection.execute(
+        "SELECT FROM pg_dist_partition AS divided JOIN pg_class AS c ON c.oid = divided.logicalrelid"
+        " WHERE c.relnamespace = to_regnamespace(quote_ident(%s)) LIMIT 1",
+        [schema],
     )
+    return found.fetchone() is not None
 
 
 def _one(connection: Connection, statement: str) -> str:

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import UnusableDatabase, in_our_terms
 from infrastructure.postgres.schema.base import metadata, with_all_tables
-from infrastructure.postgres.schema.chat_tables import chat
 
 CHAT: Final = "chat_id"
 
@@ -25,9 +24,17 @@ ALREADY: Final = text(
     "SELECT EXISTS (SELECT FROM pg_dist_partition WHERE logicalrelid = to_regclass(CAST(:name AS text)))"
 )
 
+DIVIDED: Final = text(
+    """
+    SELECT count(*) FROM unnest(CAST(:names AS text[])) AS wanted (name)
+    JOIN pg_dist_partition AS found ON found.logicalrelid = to_regclass(wanted.name)
+    """
+)
+
 NODES: Final = text(
     """
     SELECT count(*) FILTER (WHERE groupid = 0 AND isactive) AS coordinators,
+        count(*) FILTER (WHERE groupid = 0 AND shouldhaveshards) AS coordinators_with_chats,
         count(*) FILTER (WHERE groupid <> 0 AND isactive AND shouldhaveshards) AS workers
     FROM pg_dist_node WHERE noderole = 'primary'
     """
@@ -61,34 +68,38 @@ class Placement:
 
 
 def placements() -> Iterator[Placement]:
-    """
-    Yields the placement of each table that is divided. `chat`, by which `is_divided` knows a divided database, comes last, so that a
-    database is not taken for divided before it is.
-    """
+    """Yields the placement of each table that is divided."""
     tables = with_all_tables(metadata).sorted_tables
-    first, *others = [table.name for table in tables if table.info["keyed_by"] == CHAT and table is not chat]
+    first, *others = [table.name for table in tables if table.info["keyed_by"] == CHAT]
     yield Placement(first)
-    yield from (Placement(name, first) for name in (*others, chat.name))
+    yield from (Placement(name, first) for name in others)
 
 
-async def is_divided(engine: AsyncEngine, deadline: float = 10.0) -> bool:
+async def count_divided(engine: AsyncEngine, deadline: float = 10.0) -> int:
     """
+    Returns how many of the tables that `placements` yields are divided: not all of them, if `distribute` was interrupted.
+
     Raises:
         Unavailable: Storage did not answer.
     """
     async with transaction(engine, deadline) as connection:
-        return bool(
-            await connection.scalar(HAS_CITUS) and await connection.scalar(ALREADY, {"name": chat.name})
-        )
+        if not await connection.scalar(HAS_CITUS):
+            return 0
+        names = [each.table for each in placements()]
+        return int(await connection.scalar(DIVIDED, {"names": names}) or 0)
 
 
 async def check_divided(engine: AsyncEngine, *, expected: bool) -> None:
     """
     Raises:
-        Undivided: The tables are divided and ``expected`` says that they are not, or the reverse.
+        Undivided: The tables are divided and ``expected`` says that they are not, or the reverse; or only some of them are.
         Unavailable: Storage did not answer.
     """
-    found = await is_divided(engine)
+    found, wanted = await count_divided(engine), len(list(placements()))
+    if 0 < found < wanted:
+        raise Undivided(
+            f"only {found} of its {wanted} tables of chats are divided: run `messenger db distribute` again, which goes on"
+        )
     if found and not expected:
         raise Undivided(
             "its tables are divided over a Citus cluster: set DATABASE_DIVIDED=true on every node"
@@ -130,10 +141,14 @@ async def _check_cluster(connection: AsyncConnection) -> None:
         raise NotACluster(
             "the database has no extension citus: run CREATE EXTENSION citus in it, on every server"
         )
-    coordinators, workers = (await connection.execute(NODES)).one()
+    coordinators, coordinators_with_chats, workers = (await connection.execute(NODES)).one()
     if not coordinators:
         raise NotACluster(
             "the coordinator does not know its own address: run SELECT citus_set_coordinator_host('HOST', PORT) in it"
+        )
+    if coordinators_with_chats:
+        raise NotACluster(
+            "the coordinator would have chats too: run SELECT citus_set_node_property('HOST', PORT, 'shouldhaveshards', false) in it"
         )
     if not workers:
         raise NotACluster(

@@ -31,6 +31,7 @@ from infrastructure.postgres.schema.migrate import migrate, upgrade
 from infrastructure.postgres.server import embedded
 from infrastructure.postgres.server.adoption import NotAdopted, adopt, check_home
 from infrastructure.postgres.server.embedded import EmbeddedPostgres, find_binaries
+from tests.citus import CATALOG
 from tests.postgres import PostgresServer
 
 
@@ -231,6 +232,17 @@ def test_a_damaged_file_is_recognised(filled: str, tmp_path: Path) -> None:
     for content, told in cases.items():
         with pytest.raises(BadDump, match=told):
             read_manifest(io.BytesIO(content))
+
+
+def test_a_database_of_which_any_table_is_divided_is_not_dumped(
+    postgres_server: PostgresServer, messenger_database: str, tmp_path: Path
+) -> None:
+    """Its rows are on other servers, whether or not all the tables were divided that should be."""
+    with postgres_server.connect(name_of(messenger_database)) as connection:
+        connection.execute(CATALOG)
+        connection.execute("INSERT INTO pg_dist_partition VALUES ('message')")
+    with pytest.raises(UnusableDatabase, match="Citus"):
+        dumped(messenger_database, tmp_path / "dump")
 
 
 def test_what_has_no_tables_of_ours_is_not_dumped(fresh_database: str, tmp_path: Path) -> None:

@@ -399,6 +399,34 @@ class TestHandshake:
         assert await answers(line, 1000) == list(range(1000))
         socket.check()
 
+    async def test_who_does_not_wait_behind_a_long_head_may_let_no_more_wait(self, house: House) -> None:
+        """The library parses the end of such a head, and the first messages together with it."""
+        chat, person = await house.chat("Ann"), await house.person("Ann")
+        other, line = await house.enter("Ann", chat), await house.dial()
+        for _ in range(OPTIONS.entering):  # nobody else enters meanwhile
+            await house.services.entering.acquire()
+        async with told_apart(house) as new:
+            line.writer.write(handshake(f"/chats/{chat}/ws", {"X": "x" * (SLICE + 1)}))
+            line.say(type="auth", token=person.token)
+            line.writer.write(b"".join(asked(number) for number in range(2000)))
+            assert (await line.head()).startswith("HTTP/1.1 101 ")
+        (socket,) = new
+
+        def is_full() -> bool:
+            socket.look()
+            return socket.requests >= OPTIONS.waiting_frames
+
+        await until(is_full)
+        for _ in range(9):
+            await other.round_trip()
+        socket.look()
+        socket.check()
+        for _ in range(OPTIONS.entering):
+            house.services.entering.release()
+        assert [(await line.hear())["type"] for _ in range(2)] == ["auth_success", "chat_history"]
+        assert await answers(line, 2000) == list(range(2000))
+        socket.check()
+
     async def test_who_does_not_wait_and_is_wrong_is_told_after_it(self, house: House) -> None:
         """uvicorn's class fails an assertion, which nobody catches."""
         async with early(house) as (line, socket):
