@@ -4,7 +4,7 @@ command.
 
     python -m tests.benchmarks.everything [AREA ...] [--rounds 1] [--folder .bench] [--page FILE]
 
-It takes about ten minutes on two quiet cores. Each run is kept in ``--folder`` as JSON. ``--page`` writes the page with its
+It takes about five minutes on two quiet cores. Each run is kept in ``--folder`` as JSON. ``--page`` writes the page with its
 pictures beside it. The load comes from `wsload` in C where MESSENGER_TOOLS names its folder, and from Python elsewhere; only
 runs with the same load are compared.
 """

@@ -63,7 +63,9 @@ def _contracts(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 for _module in (test_changes, test_marking, test_own_changes, test_posting, test_purging):
-    globals().update(_contracts(_module))
+    _found = dict(_contracts(_module))
+    assert not _found.keys() & globals().keys(), "one test would take the place of another"
+    globals().update(_found)
 
 
 @pytest.fixture(autouse=True)
