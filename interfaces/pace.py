@@ -113,7 +113,7 @@ class Pace:
         self.charge_as(asking, CHANGE)
 
     def charge_told(self, asking: Asking, sockets: int) -> None:
-        """Counts what a message costs that was told to so many sockets of this node, beside the request itself."""
+        """Counts what a message or typing costs that was told to so many sockets of this process, beside the request itself."""
         self.charge_as(asking, 1 + sockets // SOCKETS)
 
     def charge_as(self, asking: Asking, requests: int) -> None:

@@ -193,7 +193,7 @@ class AllChatsDesk(Desk):
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
         try:
-            await self._services.messenger.messages.show_typing(actor, asked)
+            await self._services.show_typing(actor, asked)
         except (DomainError, ApplicationError):
             signal.forget()
             raise
@@ -228,7 +228,7 @@ class AllChatsDesk(Desk):
         with suppress(
             DomainError, ApplicationError
         ):  # typing is not answered, and a lost state does not matter later
-            await self._services.messenger.messages.show_typing(actor, request)
+            await self._services.show_typing(actor, request)
 
 
 def _chat(chat: ChatView) -> types.EntryOfChat:

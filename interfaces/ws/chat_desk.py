@@ -152,7 +152,7 @@ class ChatDesk(Desk):
         actor = self.connection.actor
         assert actor is not None, "only entered clients can type"
         try:
-            await self._services.messenger.messages.show_typing(actor, request)
+            await self._services.show_typing(actor, request)
         except TooManyRequests:
             self._forget_typing()
             raise

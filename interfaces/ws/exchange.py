@@ -350,7 +350,7 @@ class Exchange:
     def _charge_told(self, chat_id: ChatId) -> None:
         actor = self._connection.actor
         assert actor is not None, "only entered clients send"
-        self._services.pace.charge_told(actor.account_id, self._services.hub.listening_to(chat_id))
+        self._services.charge_told(actor, chat_id)
 
     # Everything else
 

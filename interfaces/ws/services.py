@@ -6,9 +6,11 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
+from application.actor import Actor
 from application.messenger import Messenger
 from application.meter import Meter, Unmetered
 from application.updates.typing import ShowTyping
+from domain.ids import ChatId
 from interfaces.live.hub import Hub
 from interfaces.live.typing import Typist
 from interfaces.pace import Moments, Pace
@@ -123,6 +125,21 @@ class SocketServices:
     @entering.default
     def _entering(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(self.options.entering)
+
+    def charge_told(self, actor: Actor, chat_id: ChatId) -> None:
+        """Charges an account with what it costs to tell the sockets of this process that listen to a chat something new."""
+        self.pace.charge_told(actor.account_id, self.hub.listening_to(chat_id))
+
+    async def show_typing(self, actor: Actor, command: ShowTyping) -> None:
+        """
+        Announces that somebody types, and charges them as for a message.
+
+        Raises:
+            DomainError: They are not in the chat.
+            ApplicationError: They type too often, or storage did not answer.
+        """
+        await self.messenger.messages.show_typing(actor, command)
+        self.charge_told(actor, command.chat_id)
 
     def typing_signal(self, typist: Typist, publish: Callable[[ShowTyping], None]) -> TypingSignal:
         """``publish`` is called with states that no request waits for."""

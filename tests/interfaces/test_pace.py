@@ -415,6 +415,35 @@ async def test_messages_are_charged_by_the_sockets_that_they_are_told_to(
     assert pace.take(actor.account_id) == pytest.approx((both + told) / PER_SECOND)
 
 
+@pytest.mark.parametrize("path", ["/ws/", "/ws"], ids=["one chat", "all chats"])
+async def test_typing_is_charged_by_the_sockets_that_it_is_told_to(
+    house: House, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(pace_module, "SOCKETS", 2)
+    chat, ann = await house.chat("Ann", "Bob"), await house.person("Ann")
+    lines = [await house.enter("Bob", chat) for _ in range(4)]
+    if path == "/ws":
+        line = await house.dial()
+        line.writer.write(handshake("/ws"))
+        await line.head()
+        line.say(type="auth", token=ann.token)
+        await line.hear()
+    else:
+        line = await house.enter("Ann", chat)
+    pace, now = house.services.pace, time.monotonic()
+    pace._taken_until.clear()
+    pace._now = lambda: now
+    for _ in range(2):  # others know the second already
+        line.say(type="typing", chat_id=str(chat), is_typing=True, id=1)
+    while (await lines[0].hear())["type"] != "typing":
+        pass
+    line.say(type="ping", id=2)
+    while (await line.hear())["type"] != "pong":
+        pass
+    asked, told = 3, 5 // 2
+    assert pace.take(ann.actor.account_id) == pytest.approx((asked + told) / PER_SECOND)
+
+
 @pytest.fixture
 def given_back(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The networks to which moments were given back, in order."""
