@@ -10,8 +10,8 @@ The client's own reconnecting is not used: it would send what it had in its buff
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -103,8 +103,9 @@ class NatsUpdates:
 
     async def _carry(self, works: Callable[[], None]) -> None:
         async with self._connected() as client:
-            await client.subscribe(f"{self.subject}.updates.*", cb=self._hear)
-            await client.flush(self._seconds)
+            with _lost():
+                await client.subscribe(f"{self.subject}.updates.*", cb=self._hear)
+                await client.flush(self._seconds)
             works()
             try:
                 while True:
@@ -125,26 +126,30 @@ class NatsUpdates:
         client, servers = Client(), self._servers
         shown = Credentials.read(servers.credentials) if servers.credentials else None
         try:
-            await client.connect(
-                servers=list(servers.addresses),
-                user=servers.user,
-                password=servers.password,
-                token=servers.token,
-                user_jwt_cb=shown.tell_token if shown else None,
-                signature_cb=shown.sign if shown else None,
-                tls=servers.tls,
-                name="messenger",
-                no_echo=True,
-                allow_reconnect=False,
-                max_reconnect_attempts=1,
-                connect_timeout=self._seconds,
-                error_cb=_ignore,
-            )
+            with _lost():
+                await client.connect(
+                    servers=list(servers.addresses),
+                    user=servers.user,
+                    password=servers.password,
+                    token=servers.token,
+                    user_jwt_cb=shown.tell_token if shown else None,
+                    signature_cb=shown.sign if shown else None,
+                    tls=servers.tls,
+                    name="messenger",
+                    no_echo=True,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    connect_timeout=self._seconds,
+                    error_cb=_ignore,
+                )
             yield client
         finally:
-            with suppress(TimeoutError):  # after a TLS handshake that failed, closing would wait for ever
+            # After a TLS handshake that failed, closing would wait for ever. The client writes what is left to a connection that is
+            # closed already, which uvloop refuses.
+            with suppress(TimeoutError, Lost):
                 async with asyncio.timeout(LAST_SECONDS):
-                    await client.close()
+                    with _lost():
+                        await client.close()
 
     async def _hear(self, message: Msg) -> None:
         self._relay.hear(message.data)
@@ -152,14 +157,29 @@ class NatsUpdates:
     async def _send(self, client: Client, seconds: float) -> None:
         batches = self._relay.take(_partition)
         try:
-            for partition, batch in batches.items():
-                for envelope in batch.envelopes:
-                    await client.publish(f"{self.subject}.updates.{partition}", envelope)
-            await client.flush(seconds)  # type: ignore[arg-type]  # used as a float
+            with _lost():
+                for partition, batch in batches.items():
+                    for envelope in batch.envelopes:
+                        await client.publish(f"{self.subject}.updates.{partition}", envelope)
+                await client.flush(seconds)  # type: ignore[arg-type]  # used as a float
             _check(client)
         except BaseException:
             self._relay.not_sent(batches.values())
             raise
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    """
+    Takes any error of the client for a lost connection. A connection that breaks in the middle of a frame can let the client
+    fail with errors of its own code, which would end the process.
+    """
+    try:
+        yield
+    except (Error, OSError):
+        raise
+    except Exception as error:
+        raise Lost(f"the NATS client failed: {error!r}") from error
 
 
 def _check(client: Client) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from attrs import define, field
+from nats.aio.client import Client
 
 from config.adapters import make_bus
 from config.ports import Bus
@@ -83,6 +84,31 @@ async def test_one_server_of_several_is_enough(nats_server: NatsServer) -> None:
     settings = BusSettings(kind=BusKind.NATS, nats_servers=(gone, nats_server.url), nats_subject=uuid4().hex)
     async with processes(AsSet(nats_server, settings=settings), 3):
         pass
+
+
+@pytest.mark.parametrize("method", ["connect", "subscribe", "publish", "flush"])
+async def test_an_error_in_the_clients_own_code_is_a_lost_connection(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
+) -> None:
+    works, closes, failed = getattr(Client, method), Client.close, []
+
+    async def fails_once(client: Client, *args: object, **options: object) -> object:
+        if not failed:
+            failed.append(method)
+            raise AttributeError("'NoneType' object has no attribute 'write'")
+        return await works(client, *args, **options)
+
+    async def closes_badly(client: Client) -> None:
+        await closes(client)
+        raise RuntimeError("unable to perform operation; the handler is closed")
+
+    monkeypatch.setattr(Client, method, fails_once)
+    monkeypatch.setattr(Client, "close", closes_badly)
+    settings = BusSettings(kind=BusKind.NATS, nats_servers=(nats_server.url,), nats_subject=uuid4().hex)
+    async with processes(AsSet(nats_server, settings=settings), 2):
+        pass
+    assert failed == [method]
+    assert "the connection between processes was lost" in caplog.text
 
 
 def test_files_that_are_no_certificates_end_the_start(tmp_path: Path) -> None:

@@ -628,7 +628,12 @@ class Round:
             events.append(await surely(lambda chat_id=chat_id: self.registry.kept(chat_id, self.at)))  # type: ignore[misc]
             members = self.members[chat_id]
             for person in self.chance.random.sample(members, 2) if chat_id in self.whispered else members:
-                await self._ask(self.chance.one_of(self.nodes), person, chat_id, events)
+                # A connection from the time of a fault may still end: it carries what it was to carry before it is cut.
+                await surely(
+                    lambda person=person, chat_id=chat_id: self._ask(  # type: ignore[misc]
+                        self.chance.one_of(self.nodes), person, chat_id, events
+                    )
+                )
         return events
 
     def _latencies(self) -> list[Latency]:
