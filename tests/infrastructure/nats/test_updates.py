@@ -90,7 +90,8 @@ async def test_one_server_of_several_is_enough(nats_server: NatsServer) -> None:
 async def test_an_error_in_the_clients_own_code_is_a_lost_connection(
     nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, method: str
 ) -> None:
-    works, closes, failed = getattr(Client, method), Client.close, []
+    works, closes = getattr(Client, method), Client.close
+    failed: list[str] = []
 
     async def fails_once(client: Client, *args: object, **options: object) -> object:
         if not failed:
