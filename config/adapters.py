@@ -1,12 +1,13 @@
 """Makes the adapters from the settings, and groups them by the ports that they implement."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from email.headerregistry import Address
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 from urllib.parse import urlsplit
 
+from attrs import frozen
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.authenticators import Authenticators
@@ -68,6 +69,46 @@ def memory_storage(memory: MemoryStorage) -> Storage:
     )
 
 
+@frozen(eq=False, kw_only=True)
+class PostgresKinds:
+    """Those classes of the adapters for PostgreSQL that differ between tables on one server and tables that Citus divides."""
+
+    postings: type[PostgresPostings]
+    markings: type[PostgresMarkings]
+    changes: type[PostgresChanges]
+    deleted_chats: type[PostgresDeletedChats]
+    read_pool: type[ReadPool]
+    plans: Mapping[str, str]
+    """The planner settings of the connections that store batches."""
+    adapted: Callable[[AsyncEngine], AsyncEngine]
+    """Prepares the engine of the units of work."""
+
+
+ON_ONE_SERVER: Final = PostgresKinds(
+    postings=PostgresPostings,
+    markings=PostgresMarkings,
+    changes=PostgresChanges,
+    deleted_chats=PostgresDeletedChats,
+    read_pool=ReadPool,
+    plans=PLANS,
+    adapted=lambda engine: engine,
+)
+
+DIVIDED: Final = PostgresKinds(
+    postings=DividedPostings,
+    markings=DividedMarkings,
+    changes=DividedChanges,
+    deleted_chats=DividedDeletedChats,
+    read_pool=DividedReadPool,
+    plans={**PLANS, **AS_DIVIDED},
+    adapted=adapt,
+)
+
+
+def kinds_for(settings: Settings) -> PostgresKinds:
+    return DIVIDED if settings.database.divided else ON_ONE_SERVER
+
+
 def postgres_storage(
     settings: Settings,
     *,
@@ -78,39 +119,32 @@ def postgres_storage(
     patient_posting_connection: BatchConnection,
     marking_connection: BatchConnection,
 ) -> Storage:
-    deadline, trouble = settings.database.deadline, WriteTrouble()
-    is_divided = settings.database.divided
-    postings = DividedPostings if is_divided else PostgresPostings
-    markings = DividedMarkings if is_divided else PostgresMarkings
-    changes = DividedChanges if is_divided else PostgresChanges
-    deleted_chats = DividedDeletedChats if is_divided else PostgresDeletedChats
+    deadline, trouble, kinds = settings.database.deadline, WriteTrouble(), kinds_for(settings)
     return Storage(
         begin=PostgresStorage(engine, deadline, trouble).begin,
-        begin_posting=postings(posting_connection, trouble).begin,
-        begin_patient_posting=postings(patient_posting_connection, trouble).begin,
-        begin_marking=markings(marking_connection, trouble).begin,
+        begin_posting=kinds.postings(posting_connection, trouble).begin,
+        begin_patient_posting=kinds.postings(patient_posting_connection, trouble).begin,
+        begin_marking=kinds.markings(marking_connection, trouble).begin,
         views=PostgresViews(read_pool, trouble, replica),
-        changes=changes(engine, deadline=deadline),
+        changes=kinds.changes(engine, deadline=deadline),
         own_changes=PostgresOwnChanges(read_pool),
         catalogues=PostgresCatalogues(engine, deadline=deadline),
-        deleted_chats=deleted_chats(engine, deadline=deadline),
+        deleted_chats=kinds.deleted_chats(engine, deadline=deadline),
     )
 
 
 def make_batch_connection(settings: Settings, url: str, *, patient: bool) -> BatchConnection:
-    plans = {**PLANS, **AS_DIVIDED} if settings.database.divided else PLANS
+    plans = kinds_for(settings).plans
     return BatchConnection(url, deadline=settings.database.deadline, patient=patient, plans=plans)
 
 
 def make_read_pool(settings: Settings, url: str) -> ReadPool:
-    kind = DividedReadPool if settings.database.divided else ReadPool
-    return kind(url, deadline=settings.database.deadline)
+    return kinds_for(settings).read_pool(url, deadline=settings.database.deadline)
 
 
 def make_unit_engine(settings: Settings, url: str) -> AsyncEngine:
     database = settings.database
-    engine = make_engine(url, size=database.pool_size, deadline=database.deadline)
-    return adapt(engine) if database.divided else engine
+    return kinds_for(settings).adapted(make_engine(url, size=database.pool_size, deadline=database.deadline))
 
 
 def make_replica(settings: Settings) -> Replica | None:

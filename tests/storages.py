@@ -1,7 +1,7 @@
 """Storages as the application sees them, whichever adapters they are made of."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import lru_cache
 
 from attrs import frozen
@@ -10,29 +10,18 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.ports.marking import BeginMarking
 from application.ports.posting import BeginPosting
+from config.adapters import DIVIDED, ON_ONE_SERVER, PostgresKinds
 from config.ports import Storage
 from infrastructure.memory.catalogues import MemoryCatalogues
 from infrastructure.memory.purging import MemoryDeletedChats
 from infrastructure.memory.storage import MemoryStorage
 from infrastructure.memory.views import MemoryChanges, MemoryOwnChanges, MemoryViews
 from infrastructure.postgres.catalogues import PostgresCatalogues
-from infrastructure.postgres.changes import PostgresChanges
-from infrastructure.postgres.divided.changes import DividedChanges
-from infrastructure.postgres.divided.marking import DividedMarkings
-from infrastructure.postgres.divided.posting import DividedPostings
-from infrastructure.postgres.divided.purging import DividedDeletedChats
-from infrastructure.postgres.divided.reads import DividedReadPool
-from infrastructure.postgres.divided.stamp import adapt
-from infrastructure.postgres.divided.statements import AS_DIVIDED
 from infrastructure.postgres.driver.batches import PLANS, BatchConnection
 from infrastructure.postgres.driver.engine import make_engine
-from infrastructure.postgres.driver.reads import ReadPool
 from infrastructure.postgres.driver.target import parse
 from infrastructure.postgres.driver.trouble import WriteTrouble
-from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.own_changes import PostgresOwnChanges
-from infrastructure.postgres.posting import PostgresPostings
-from infrastructure.postgres.purging import PostgresDeletedChats
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.views import PostgresViews
 
@@ -68,23 +57,25 @@ def memory_storage() -> SharedStorage:
 
 
 @asynccontextmanager
-async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
+async def postgres_storage(
+    url: str, deadline: float = 10.0, kinds: PostgresKinds = ON_ONE_SERVER
+) -> AsyncIterator[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database that has its tables."""
     lanes: list[BatchConnection] = []
     trouble = WriteTrouble()
 
     def lane(*, patient: bool = False) -> BatchConnection:
-        lanes.append(make_lane(url, patient=patient, deadline=deadline))
+        lanes.append(make_lane(url, patient=patient, deadline=deadline, plans=kinds.plans))
         return lanes[-1]
 
     def posting(*, patient: bool = False) -> BeginPosting:
-        return PostgresPostings(lane(patient=patient), trouble).begin
+        return kinds.postings(lane(patient=patient), trouble).begin
 
     def marking() -> BeginMarking:
-        return PostgresMarkings(lane(), trouble).begin
+        return kinds.markings(lane(), trouble).begin
 
-    engine = _engine(url, deadline)
-    pictures = ReadPool(url, deadline=deadline)
+    engine = _engine(url, deadline, kinds)
+    pictures = kinds.read_pool(url, deadline=deadline)
     try:
         yield SharedStorage(
             begin=PostgresStorage(engine, deadline, trouble).begin,
@@ -92,10 +83,10 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
             begin_patient_posting=posting(patient=True),
             begin_marking=marking(),
             views=PostgresViews(pictures, trouble),
-            changes=PostgresChanges(engine, deadline),
+            changes=kinds.changes(engine, deadline),
             own_changes=PostgresOwnChanges(pictures),
             catalogues=PostgresCatalogues(engine, deadline),
-            deleted_chats=PostgresDeletedChats(engine, deadline),
+            deleted_chats=kinds.deleted_chats(engine, deadline),
             neighbour=posting,
             patient_neighbour=lambda: posting(patient=True),
             marking_neighbour=marking,
@@ -107,58 +98,18 @@ async def postgres_storage(url: str, deadline: float = 10.0) -> AsyncIterator[Sh
         await engine.dispose()
 
 
-@asynccontextmanager
-async def divided_storage(url: str, deadline: float = 10.0) -> AsyncIterator[SharedStorage]:
+def divided_storage(url: str, deadline: float = 10.0) -> AbstractAsyncContextManager[SharedStorage]:
     """``url`` is SQLAlchemy's, of a database whose tables `messenger db distribute` has divided."""
-    lanes: list[BatchConnection] = []
-
-    def lane(*, patient: bool = False) -> BatchConnection:
-        lanes.append(make_lane(url, patient=patient, deadline=deadline, plans={**PLANS, **AS_DIVIDED}))
-        return lanes[-1]
-
-    def posting(*, patient: bool = False) -> BeginPosting:
-        return DividedPostings(lane(patient=patient)).begin
-
-    def marking() -> BeginMarking:
-        return DividedMarkings(lane()).begin
-
-    engine = _divided_engine(url, deadline)
-    pictures = DividedReadPool(url, deadline=deadline)
-    try:
-        yield SharedStorage(
-            begin=PostgresStorage(engine, deadline).begin,
-            begin_posting=posting(),
-            begin_patient_posting=posting(patient=True),
-            begin_marking=marking(),
-            views=PostgresViews(pictures),
-            changes=DividedChanges(engine, deadline),
-            own_changes=PostgresOwnChanges(pictures),
-            catalogues=PostgresCatalogues(engine, deadline),
-            deleted_chats=DividedDeletedChats(engine, deadline),
-            neighbour=posting,
-            patient_neighbour=lambda: posting(patient=True),
-            marking_neighbour=marking,
-        )
-    finally:
-        for each in lanes:
-            await each.close()
-        await pictures.close()
-        await engine.dispose()
+    return postgres_storage(url, deadline, DIVIDED)
 
 
-@lru_cache(maxsize=4)
-def _engine(url: str, deadline: float) -> AsyncEngine:
+@lru_cache(maxsize=8)
+def _engine(url: str, deadline: float, kinds: PostgresKinds) -> AsyncEngine:
     """
     Used again by the next test on the same database, because it keeps the statements that it has compiled. That takes longer
     than most tests. Disposed of, it has a new pool, whose connections belong to the next event loop.
     """
-    return make_engine(url, size=20, wait=deadline, deadline=deadline)
-
-
-@lru_cache(maxsize=4)
-def _divided_engine(url: str, deadline: float) -> AsyncEngine:
-    """Used again for the same reason as `_engine`."""
-    return adapt(make_engine(url, size=20, wait=deadline, deadline=deadline))
+    return kinds.adapted(make_engine(url, size=20, wait=deadline, deadline=deadline))
 
 
 def make_lane(
