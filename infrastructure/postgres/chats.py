@@ -61,7 +61,7 @@ TX: Final = (
 """The value of ``tx`` for the current transaction: ``base`` plus its number. Every write to a row that has ``tx`` sets it."""
 
 
-_PEOPLE: Final = bindparam("people", type_=ARRAY(UUID))
+PEOPLE: Final = bindparam("people", type_=ARRAY(UUID))
 
 THOSE_IN: Final = text(
     """
@@ -74,7 +74,7 @@ THOSE_IN: Final = text(
     )
     ORDER BY wanted.profile_id
     """
-).bindparams(_PEOPLE)
+).bindparams(PEOPLE)
 
 ACQUAINTED: Final = text(
     f"""
@@ -100,7 +100,7 @@ ACQUAINTED: Final = text(
     )
     ORDER BY wanted.profile_id
     """  # noqa: S608 - a number of ours
-).bindparams(_PEOPLE)
+).bindparams(PEOPLE)
 
 
 @frozen

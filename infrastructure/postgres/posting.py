@@ -169,10 +169,9 @@ class PostgresPosting:
     """Authors with their current names. The names that an open socket remembers may be days old."""
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
-        ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
         keys = [keys_of(draft, slots) for draft in drafts]
         self._keys = {draft.id: key for draft, (key, _) in zip(drafts, keys, strict=True)}
-        heads, rows = await self._read(ids, drafts, keys)
+        heads, rows = await self._read(drafts, keys)
         held = {head.chat_id: head for head in map(HeadRow._make, heads)}
         chats: dict[ChatId, Chat] = {}
         busy: set[ChatId] = set()
@@ -212,10 +211,9 @@ class PostgresPosting:
                 just_said[chat_id, author_id, draft.body] = slots.said_at(slot, row.sent_at)
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
-    async def _read(
-        self, ids: Sequence[ChatId], drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]
-    ) -> Sequence[Rows]:
+    async def _read(self, drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]) -> Sequence[Rows]:
         """Locks the chats, and returns the rows of `LOCK` and those of `READ`."""
+        ids = list(dict.fromkeys(draft.chat_id for draft in drafts))
         return await self._batch.ask(
             Statement(self._lock, (arrays.Uuids.of(ids),)), Statement(READ, sought(drafts, keys))
         )

@@ -1,15 +1,15 @@
 """Read marks over divided tables: the statements of a batch, once for each chat."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
 from attrs import define, field
 
 from application.ports.marking import MarkRequest
-from domain.ids import ChatId, Seq
+from domain.ids import Seq
 from domain.reading import Reading
 from infrastructure.postgres.divided.stamp import STAMP, UNSTAMPED
-from infrastructure.postgres.divided.statements import changed, finish
+from infrastructure.postgres.divided.statements import changed, finish, grouped_by_chat, in_order
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch
 from infrastructure.postgres.driver.pipeline import Rows, Statement
@@ -26,8 +26,6 @@ from infrastructure.postgres.marking import (
     passed,
     sought,
 )
-
-T = TypeVar("T")
 
 LOCK_OF_ONE: Final = changed(LOCK, ("k.chat_id", "$3"))
 READ_OF_ONE: Final = changed(READ, ("w.chat_id", "$4"))
@@ -52,7 +50,7 @@ class DividedMarking(PostgresMarking):
     _stamp: int = field(init=False, default=0)
 
     async def _read(self, requests: Sequence[MarkRequest]) -> Sequence[Rows]:
-        by_chat = _by_chat(requests, lambda request: request.chat_id)
+        by_chat = grouped_by_chat(requests, lambda request: request.chat_id)
         stamp, *found = await self._batch.ask(
             STAMP,
             *(
@@ -63,39 +61,23 @@ class DividedMarking(PostgresMarking):
         )
         self._stamp = stamp[0][0]
         locked = [row for rows in found[: len(by_chat)] for row in rows]
-        return locked, _in_order((places for places, _ in by_chat.values()), found[len(by_chat) :])
+        return locked, in_order(by_chat, found[len(by_chat) :])
 
     async def _read_newly(self, moves: Sequence[tuple[Reading, Seq]]) -> Rows:
-        by_chat = _by_chat(moves, lambda move: move[0].chat_id)
+        by_chat = grouped_by_chat(moves, lambda move: move[0].chat_id)
         found = await self._batch.ask(
             *(
                 Statement(NEWLY_READ_OF_ONE, (*passed(some), arrays.Id.of(id)))
                 for id, (_, some) in by_chat.items()
             )
         )
-        return _in_order((places for places, _ in by_chat.values()), found)
+        return in_order(by_chat, found)
 
     async def _store(self, moved: Sequence[Moved]) -> None:
         stamp = arrays.Bigint.of(self._stamp)
-        by_chat = _by_chat(moved, lambda each: each[0].chat_id)
+        by_chat = grouped_by_chat(moved, lambda each: each[0].chat_id)
         kept_by_chat = [
             Statement(KEEP_OF_ONE, (*kept(some), stamp, arrays.Id.of(id)))
             for id, (_, some) in by_chat.items()
         ]
         await finish(self._batch, kept_by_chat)
-
-
-def _by_chat(
-    items: Sequence[T], chat_of: Callable[[T], ChatId]
-) -> dict[ChatId, tuple[Sequence[int], Sequence[T]]]:
-    """Returns, for each chat in the order of their ids, which of the items are its own: their places, and they themselves."""
-    places: dict[ChatId, list[int]] = {}
-    for place, item in enumerate(items):
-        places.setdefault(chat_of(item), []).append(place)
-    return {id: (places[id], [items[place] for place in places[id]]) for id in sorted(places)}
-
-
-def _in_order(places: Iterable[Sequence[int]], found: Sequence[Rows]) -> Rows:
-    """Returns the rows in the order of the items that they belong to."""
-    numbered = [pair for own, rows in zip(places, found, strict=True) for pair in zip(own, rows, strict=True)]
-    return [row for _, row in sorted(numbered, key=lambda pair: pair[0])]

@@ -1,7 +1,6 @@
 """The write path over divided tables: the statements of a batch, once for each chat."""
 
 from collections.abc import Sequence
-from itertools import groupby
 from typing import Final, LiteralString
 
 from attrs import define, field
@@ -9,9 +8,8 @@ from attrs import define, field
 from application.ports.posting import Draft
 from domain.chat import Chat
 from domain.events import MessageSent
-from domain.ids import ChatId
 from infrastructure.postgres.divided.stamp import STAMP, UNSTAMPED
-from infrastructure.postgres.divided.statements import changed, finish
+from infrastructure.postgres.divided.statements import changed, finish, grouped_by_chat, in_order
 from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch
 from infrastructure.postgres.driver.pipeline import Rows, Statement
@@ -58,27 +56,18 @@ class DividedPostings(PostgresPostings):
 class DividedPosting(PostgresPosting):
     _stamp: int = field(init=False, default=0)
 
-    async def _read(
-        self, ids: Sequence[ChatId], drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]
-    ) -> Sequence[Rows]:
-        places: dict[ChatId, list[int]] = {id: [] for id in sorted(ids)}
-        for place, draft in enumerate(drafts):
-            places[draft.chat_id].append(place)
-        asked = [Statement(self._lock, (arrays.Uuids.of([id]),)) for id in places]
-        for id, own in places.items():
-            parameters = sought([drafts[place] for place in own], [keys[place] for place in own])
+    async def _read(self, drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]) -> Sequence[Rows]:
+        by_chat = grouped_by_chat(drafts, lambda draft: draft.chat_id)
+        asked = [Statement(self._lock, (arrays.Uuids.of([id]),)) for id in by_chat]
+        for id, (indexes, own) in by_chat.items():
+            parameters = sought(own, [keys[index] for index in indexes])
             asked.append(Statement(READ_OF_ONE, (*parameters, arrays.Id.of(id))))
         authors = Statement(AUTHORS, (arrays.Uuids.of(sorted({draft.author_id for draft in drafts})),))
         stamp, named, *found = await self._batch.ask(STAMP, authors, *asked)
         self._stamp = stamp[0][0]
         names = {row[0]: row for row in named}
-        heads = [row for rows in found[: len(places)] for row in rows]
-        in_order = {
-            place: row
-            for own, rows in zip(places.values(), found[len(places) :], strict=True)
-            for place, row in zip(own, rows, strict=True)
-        }
-        rows = (DraftRow._make(in_order[place]) for place in range(len(drafts)))
+        heads = [row for rows in found[: len(by_chat)] for row in rows]
+        rows = map(DraftRow._make, in_order(by_chat, found[len(by_chat) :]))
         return heads, [
             row._replace(**dict(zip(NAMES, names[draft.author_id], strict=True)))
             if draft.author_id in names
@@ -87,17 +76,12 @@ class DividedPosting(PostgresPosting):
         ]
 
     async def _store(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
-        posted_in = {
-            id: list(events)
-            for id, events in groupby(
-                sorted(posted, key=lambda event: event.chat_id), lambda event: event.chat_id
-            )
-        }
+        by_chat = grouped_by_chat(posted, lambda event: event.chat_id)
         kept = [
             Statement(
                 KEEP_OF_ONE,
                 (
-                    *self._kept([chat], posted_in.get(chat.id, ())),
+                    *self._kept([chat], by_chat[chat.id][1] if chat.id in by_chat else ()),
                     arrays.Bigint.of(self._stamp),
                     arrays.Id.of(chat.id),
                 ),

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, UUID
+from sqlalchemy import text
 
 from domain.group_rules import ANSWERED_WITHIN
 from infrastructure.postgres.changes import ORIGIN
-from infrastructure.postgres.chats import ACQUAINTED
+from infrastructure.postgres.chats import ACQUAINTED, PEOPLE
 from infrastructure.postgres.divided.reads import ORIGIN_TEXT
 
 VARIANTS: Final[Mapping[Any, Any]] = {
@@ -33,6 +32,6 @@ VARIANTS: Final[Mapping[Any, Any]] = {
         )
         ORDER BY both_in.profile_id
         """  # noqa: S608 - a number of ours
-    ).bindparams(bindparam("people", type_=ARRAY(UUID))),
+    ).bindparams(PEOPLE),
 }
 """By the statement for one server, the one that takes its place. It has the same parameters and columns."""
