@@ -72,13 +72,10 @@ class RevokeSessionHandler:
             SessionNotFound: The actor has no such session, or it has ended.
             PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
-        actor.require_device()
         is_present = command.session_id == actor.session_id
-        async with (
-            self.step_up.proven_if_given(actor, None)
-            if is_present
-            else _proven(self.step_up, actor, command, is_needed=self.proof_needed)
-        ) as proven:
+        given = Reauthentication() if is_present else command
+        is_needed = self.proof_needed and not is_present
+        async with _proven(self.step_up, actor, given, is_needed=is_needed) as proven:
             work = proven.work
             chosen = [session for session in proven.sessions if session.id == command.session_id]
             if not chosen:
