@@ -24,7 +24,7 @@ CREATE TABLE answer_of_a_node (result text NOT NULL);
 CREATE FUNCTION run_command_on_workers(command text) RETURNS SETOF answer_of_a_node LANGUAGE sql
 AS 'SELECT result FROM answer_of_a_node';
 """
-"""What Citus says of transactions that are committed in two phases, for a server that has no Citus."""
+"""Creates a table and a function that stand in, on a server without Citus, for those that list transactions committed in two phases."""
 
 CATALOG: Final = """
 SET allow_system_table_mods = on;
@@ -33,7 +33,7 @@ CREATE TABLE pg_dist_node (
     groupid int, shouldhaveshards boolean, isactive boolean DEFAULT true, noderole text DEFAULT 'primary'
 );
 """
-"""What Citus says of divided tables and of its servers, for a database of one's own on a server that has no Citus."""
+"""Creates the catalogs in which Citus lists divided tables and its servers. It needs a database of its own, on a server without Citus."""
 
 
 def empty_cluster(url: str) -> None:

@@ -221,7 +221,7 @@ class Database:
     """The time in which a page must be read from the replica, the wait for it included. After that the primary is read."""
 
     divided: bool = _setting("DATABASE_DIVIDED", read.flag, False)
-    """Whether `messenger db distribute` has divided the tables over a Citus cluster, whose coordinator the URL names."""
+    """True if `messenger db distribute` has divided the tables over a Citus cluster. The URL names its coordinator then."""
 
     in_parts: bool = False
     """Whether the URL was made from the PG_SERVER_ settings."""

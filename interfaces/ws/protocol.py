@@ -387,7 +387,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     @property
     def _is_behind(self) -> bool:
-        """Whether something that the client has sent may wait on our side, so that it is not the client who is late."""
+        """True if frames that the client has sent may still be unread. The delay is the server's then, and the client must not be closed for it."""
         return self.read_paused or self._resting is not None or bool(self._unparsed)
 
     @property

@@ -121,7 +121,7 @@ async def curve(name: str, of: str, ways: Mapping[int, Callable[[], Awaitable[fl
 async def among(
     built: Installation, chat_id: UUID, device: Device, silent: Sequence[UUID], other: Device, rounds: int
 ) -> Mapping[int, float]:
-    """What a send costs, by the number of sockets on which ``other`` listens to the chats ``silent`` meanwhile."""
+    """Measures what a send costs while ``other`` listens to the chats ``silent`` on more and more sockets."""
     points: dict[int, float] = {}
     wires: list[Wire] = []
     for count in SOCKETS:

@@ -10,7 +10,7 @@ from tests.simulation.world import Outcome, simulate
 
 
 def digest(outcome: Outcome) -> str:
-    """What tells two histories apart."""
+    """Returns a digest of the history. Two histories with the same digest are the same."""
     return hashlib.sha256(repr(outcome.history).encode()).hexdigest()
 
 
@@ -19,7 +19,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first number")
     parser.add_argument("--show", action="store_true", help="print the histories")
-    parser.add_argument("--digest", action="store_true", help="print what tells two histories apart")
+    parser.add_argument("--digest", action="store_true", help="print a digest of each history")
     options = parser.parse_args()
     began, steps, failed = time.monotonic(), 0, 0
     events: Counter[str] = Counter()

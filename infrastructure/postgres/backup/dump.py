@@ -107,7 +107,7 @@ def _schema(connection: Connection) -> str:
 
 
 def _is_divided(connection: Connection, schema: str) -> bool:
-    """Whether any table of the schema is divided: an interrupted `messenger db distribute` leaves some that are not."""
+    """Returns True if any table of the schema is divided. After an interrupted `messenger db distribute` only some are."""
     if connection.execute("SELECT to_regclass('pg_catalog.pg_dist_partition')").fetchone() == (None,):
         return False
     found = connection.execute(

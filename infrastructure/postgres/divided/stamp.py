@@ -34,7 +34,7 @@ STAMP_OF_UNIT: Final = f"WITH two_phases AS ({TWO_PHASES}) {STAMP.text}"
 UNSTAMPED: Final = """WITH stamp AS MATERIALIZED (
     SELECT base + pg_current_xact_id()::text::bigint AS tx FROM origin WHERE id = 1
 ),"""
-"""How the statements for one server begin that find the stamp themselves."""
+"""The beginning of those statements for one server that compute the stamp themselves. `changed` removes it from them."""
 
 
 def adapt(engine: AsyncEngine) -> AsyncEngine:

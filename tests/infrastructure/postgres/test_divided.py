@@ -139,7 +139,7 @@ class BetweenTwoCommits:
 
 @frozen
 class Told:
-    """What readers were told of a transaction whose rows became visible late."""
+    """The news that readers received about a transaction whose rows became visible late."""
 
     node: bool
     client: bool
