@@ -40,11 +40,9 @@ def _proven(
     Begins a unit of work in which the actor may end other sessions. The password or a proof is verified if it is given.
 
     Raises:
-        ScopeMissing: The actor is a program.
         PasswordWrong: The password is wrong, or nothing is given where it is needed.
         ProofUnfit, TooManyRequests, NotAuthenticated: See `StepUp.proven`.
     """
-    actor.require_device()
     is_given = bool(given.password or given.proof)
     if is_needed and not is_given:
         raise PasswordWrong
@@ -69,9 +67,11 @@ class RevokeSessionHandler:
     async def __call__(self, actor: Actor, command: RevokeSession) -> None:
         """
         Raises:
+            ScopeMissing: The actor is a program.
             SessionNotFound: The actor has no such session, or it has ended.
             PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
+        actor.require_device()
         is_present = command.session_id == actor.session_id
         given = Reauthentication() if is_present else command
         is_needed = self.proof_needed and not is_present
@@ -111,8 +111,10 @@ class RevokeOthersHandler:
         Returns how many sessions ended.
 
         Raises:
+            ScopeMissing: The actor is a program.
             PasswordWrong, ProofUnfit, TooManyRequests: See `_proven`.
         """
+        actor.require_device()
         async with _proven(self.step_up, actor, command, is_needed=self.proof_needed) as proven:
             now = self.clock.now()
             ended = await end_others(proven.work, proven.sessions, actor, SessionEnd.REVOKED, at=now)
