@@ -359,8 +359,9 @@ def _page() -> Select[Any]:
     (`application.ports.views.Start`), its version, and unless the client knows that version, its messages with the time at
     which anyone but its author first read each. The authors are in the row of the first message, as an array in JSON.
 
-    Receipts that cover the same part of the page are first reduced to two: the earliest, and the earliest of somebody else,
-    for the messages that the reader of the first has written. Of ten thousand readers of the whole page one row remains.
+    Receipts that cover the same part of the page are first reduced to the earliest of each author, whose own reading does not
+    count for their messages, and the earliest of all others; then to the first two of these. Of ten thousand readers of the
+    whole page one row remains.
 
     What a page shows never changes but for receipts, which are only added, names, and the number of messages in the chat.
     Its version is made of these; the id of its last message distinguishes what was written after a restore.
@@ -425,38 +426,37 @@ def _page() -> Select[Any]:
     is_known = select(version.c.version == any_(KNOWN)).scalar_subquery()
 
     began, ended = func.greatest(covering.c.from_seq, start), func.least(covering.c.to_seq, stop - 1)
-    of_one = (
+    author = case((covering.c.profile_id.in_(select(page.c.sender_id)), covering.c.profile_id))
+    of_author = (
         select(
             began.label("start"),
             ended.label("end"),
-            covering.c.profile_id,
+            author.label("author_id"),
             func.min(covering.c.read_at).label("read_at"),
         )
-        .group_by("start", "end", covering.c.profile_id)
-        .subquery("of_one")
+        .group_by("start", "end", "author_id")
+        .subquery("of_author")
     )
     readers, moments = (
-        func.array_agg(aggregate_order_by(each, of_one.c.read_at, of_one.c.profile_id), type_=ARRAY(kind))
-        for each, kind in ((of_one.c.profile_id, Uuid), (of_one.c.read_at, DateTime(timezone=True)))
+        func.array_agg(aggregate_order_by(each, of_author.c.read_at), type_=ARRAY(kind))
+        for each, kind in ((of_author.c.author_id, Uuid), (of_author.c.read_at, DateTime(timezone=True)))
     )
     earliest = (
         select(
-            of_one.c.start,
-            of_one.c.end,
-            readers[1].label("profile_id"),
+            of_author.c.start,
+            of_author.c.end,
+            readers[1].label("author_id"),
             moments[1].label("read_at"),
             moments[2].label("next_at"),
         )
-        .group_by(of_one.c.start, of_one.c.end)
+        .group_by(of_author.c.start, of_author.c.end)
         .cte("earliest")
         .prefix_with("MATERIALIZED")  # otherwise it would be made anew for each message
     )
     read_at = (
         select(
             func.min(
-                case(
-                    (earliest.c.profile_id == page.c.sender_id, earliest.c.next_at), else_=earliest.c.read_at
-                )
+                case((earliest.c.author_id == page.c.sender_id, earliest.c.next_at), else_=earliest.c.read_at)
             )
         )
         .where(earliest.c.start <= page.c.seq, earliest.c.end >= page.c.seq)
@@ -484,7 +484,15 @@ def _page() -> Select[Any]:
         .subquery("shown")
     )
     return (
-        select(place, version.c.version, is_known.label("is_known"), shown)
+        select(
+            place.c.deleted_at,
+            place.c.left_at,
+            place.c.member_id.is_not(None).label("is_member"),
+            *(place.c[name] for name in ("last_seq", "start", "stop")),
+            version.c.version,
+            is_known.label("is_known"),
+            shown,
+        )
         .select_from(place.join(version, true()).outerjoin(shown, true()))
         .order_by(shown.c.seq)
     )
@@ -872,14 +880,16 @@ def _member_only(membership: Row | None) -> Row:
     """
     if membership is None:
         raise ChatNotFound
-    _check_member(membership["deleted_at"], membership["member_id"], membership["left_at"])
+    is_member = membership["member_id"] is not None
+    _check_member(membership["deleted_at"], membership["left_at"], is_member=is_member)
     return membership
 
 
-def _check_member(deleted_at: datetime | None, member_id: UUID | None, left_at: datetime | None) -> None:
+def _check_member(deleted_at: datetime | None, left_at: datetime | None, *, is_member: bool) -> None:
+    """``is_member`` is true of those who have left, too."""
     if deleted_at is not None:
         raise ChatNotFound
-    if member_id is None or left_at is not None:
+    if not is_member or left_at is not None:
         raise NotAMember
 
 
@@ -925,8 +935,8 @@ async def _history(
     )
     if not found:
         raise ChatNotFound
-    deleted_at, last_seq, left_at, member_id, start, stop, version, is_known, *_ = found[0]
-    _check_member(deleted_at, member_id, left_at)
+    deleted_at, left_at, is_member, last_seq, start, stop, version, is_known, *_ = found[0]
+    _check_member(deleted_at, left_at, is_member=is_member)
     # Without messages there is one row, about the chat.
     rows = [MessageRow._make(row[8:16]) for row in found if row[8] is not None]
     people = {person[0]: _person_of(person) for person in found[0][16] or ()}
