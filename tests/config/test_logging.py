@@ -152,7 +152,7 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
 def everything_told(terminal: int) -> bytes:
     """What was written to a terminal that is closed. It arrives in parts, the last after the write has returned."""
     parts = []
-    with contextlib.suppress(OSError):  # at its end, as nobody has the other side open
+    with contextlib.suppress(OSError):  # EIO is the end: the other side is closed
         while part := os.read(terminal, 4096):
             parts.append(part)
     os.close(terminal)
