@@ -886,7 +886,7 @@ def _member_only(membership: Row | None) -> Row:
 
 
 def _check_member(deleted_at: datetime | None, left_at: datetime | None, *, is_member: bool) -> None:
-    """``is_member`` is true of those who have left, too."""
+    """``is_member`` tells whether there is a membership, which may have ended."""
     if deleted_at is not None:
         raise ChatNotFound
     if not is_member or left_at is not None:
