@@ -73,7 +73,7 @@ def test_no_route_takes_a_line_break_at_the_end(world: HttpWorld) -> None:
 
 
 def test_each_request_has_the_route_that_fits_first(world: HttpWorld) -> None:
-    """As if all were looked through in turn, which takes longer."""
+    """The directory finds the route that Starlette finds, which looks through all of them in turn."""
     app = create_app(
         world.messenger,
         HttpOptions(public_path="/front"),
