@@ -374,14 +374,13 @@ class Exchange:
                 self._charge_told(sending.command.chat_id)
             self._connection.answer_sent(sending, answer.result())
         elif isinstance(error, (DomainError, ApplicationError)):
-            self._charge_refused(error)
             self._connection.answer_not_sent(sending, error)
         else:
             log.error("a send failed", exc_info=error)
             self._connection.answer_not_sent(sending, OutcomeUnknown())
         self._go_on()
 
-    def _charge_refused(self, error: BaseException) -> None:
+    def _charge_refused(self, error: DomainError | ApplicationError) -> None:
         if isinstance(error, TooManyRequests) and (actor := self._connection.actor) is not None:
             self._services.pace.charge_refused(actor.account_id)
 

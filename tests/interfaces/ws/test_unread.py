@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from attrs import define, evolve, field
 
+from application.errors import Overloaded
 from domain.ids import AccountId, ChatId
 from interfaces.live.listener import End
 from interfaces.pace import BYTES, FRAMES, REFUSED, UNREAD, Pace
@@ -152,6 +153,8 @@ async def test_a_socket_that_is_not_read_for_another_reason_does_not_count(eve: 
     eve.pace._taken_until.clear()
     exchange._is_busy = False
     eve.pace.saved_seconds = 1.0
+    assert not exchange._must_wait()
+    assert not eve.pace._unread, "its frames wait for no moment"
     exchange._go_on()
     eve.pace.saved_seconds = 0.0
     assert [(await line.hear())["id"] for _ in range(WAITING)] == [*range(WAITING)]
@@ -209,6 +212,13 @@ async def test_what_a_limit_refuses_counts_as_several(eve: Eve, way: str) -> Non
     eve.pace.saved_seconds = 0.0
     pings = 0 if way == "HTTP" else 1
     assert eve.requests(eve.pace, since) == REFUSED + pings
+
+
+async def test_what_is_refused_for_another_reason_counts_once(eve: Eve) -> None:
+    await eve.enter()
+    since = eve.wait()
+    eve.exchanges[0]._charge_refused(Overloaded("too many messages wait"))
+    assert eve.requests(eve.pace, since) == 0, "beside the request itself"
 
 
 async def refusal(eve: Eve, way: str) -> object:
