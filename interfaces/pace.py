@@ -151,7 +151,7 @@ class Pace:
             del self._unread[asking]
 
     def weight_of_unread(self, asking: Asking) -> int:
-        """As how many requests a frame of a socket counts that is not read (`UNREAD`)."""
+        """Returns the number of requests for which a frame of an unread socket counts (`UNREAD`)."""
         return min(self._unread.get(asking, 1), UNREAD)
 
     def give_back(self, asking: Asking) -> None:

@@ -132,7 +132,7 @@ class Exchange:
     """Frames that were parsed, and are not counted as requests yet."""
     _is_paused: bool = field(init=False, default=False)
     _unread_by: tuple[Pace, Asking] | None = field(init=False, default=None)
-    """Where it is noted that the transport does not read, because what the client sent waits for its moments; None while it reads."""
+    """The pace that counts this socket as unread, and for whom. The transport does not read it because its frames wait for moments."""
     _is_there: bool = field(init=False, default=False)
     _place: tuple[Hashable, ...] | None = field(init=False, default=None)
     """The place of the client among the sockets of its session, account and network, once it has entered."""
@@ -202,7 +202,7 @@ class Exchange:
 
     @property
     def _weight(self) -> int:
-        """As how many requests a frame counts."""
+        """The number of requests for which a frame counts."""
         if self._unread_by is None:
             return 1
         pace, asking = self._unread_by
