@@ -425,7 +425,7 @@ class Attacker:
             await self._began.wait()
 
     def rest(self) -> None:
-        """It closes all connections and does nothing."""
+        """Closes all connections, and does nothing until the next strike."""
         self._tell(0)
 
     def _tell(self, port: int) -> None:

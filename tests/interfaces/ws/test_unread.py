@@ -77,7 +77,7 @@ class Eve:
         return self.house.services.pace
 
     def requests(self, pace: Pace, since: float) -> int:
-        """As how many requests counted what happened since `wait`."""
+        """The number of requests that were counted since `wait`."""
         return round((pace.take(self.account) - since) * PER_SECOND) - 1
 
     def wait(self) -> float:
