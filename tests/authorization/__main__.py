@@ -11,13 +11,14 @@ from collections.abc import Sequence
 
 from tests.authorization.page import PAGE, written
 from tests.authorization.rows import FRAMES, HTTP
-from tests.authorization.trying import Tried, trials
+from tests.authorization.trying import Row, Tried, trials
 
 
 async def _tried(texts: Sequence[str]) -> list[Tried]:
-    rows = [row for row in (*HTTP, *FRAMES) if not texts or any(text in row.name for text in texts)]
+    table: Sequence[Row] = (*HTTP, *FRAMES)
+    chosen = [row for row in table if not texts or any(text in row.name for text in texts)]
     async with trials() as house:
-        return await house.all(rows)
+        return await house.all(chosen)
 
 
 def main() -> int:
