@@ -78,7 +78,12 @@ def test_each_request_has_the_route_that_fits_first(world: HttpWorld) -> None:
         world.messenger,
         HttpOptions(public_path="/front"),
         new_request_id=lambda: "",
-        added=[Route("/added/{rest:path}", lambda _: Response()), Mount("/chats/direct", app=Starlette())],
+        added=[
+            Route("/order/{first}/", lambda _: Response()),
+            Route("/order/second/", lambda _: Response()),
+            Route("/added/{rest:path}", lambda _: Response()),
+            Mount("/chats/direct", app=Starlette()),
+        ],
     )
     directory = Directory(app.router)
     there = {
