@@ -110,7 +110,7 @@ def _run(
             stream.close()
             continue
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        # A terminal that became the session's own would lose at its end what nobody has read yet.
+        # When a session ends, the kernel empties its controlling terminal, with the output that the test has not read yet.
         opened = os.open(stream, flags | os.O_NOCTTY, 0o600)
         os.dup2(opened, number)
         os.close(opened)
