@@ -35,7 +35,7 @@ from interfaces.http.problem import APP_URL, ERRORS_PATH, PLACES
 from interfaces.http.profiles import Profiles
 from interfaces.http.providers import Providers
 from interfaces.http.proxies import BehindProxies
-from interfaces.http.routes import PAGES, Endpoint, match_whole_paths, redirect_slashes, upgrades
+from interfaces.http.routes import PAGES, Directory, Endpoint, match_whole_paths, redirect_slashes, upgrades
 from interfaces.http.sessions import Sessions
 from interfaces.http.sync import Synchronisation
 from interfaces.live.sync import Sync, SyncOptions
@@ -143,4 +143,5 @@ def create_app(
     setattr(app.state, SIGN_INS, sign_ins or Moments())
     match_whole_paths(app.routes)
     redirect_slashes(app.router)
+    app.router.middleware_stack = Directory(app.router)
     return app

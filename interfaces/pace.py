@@ -39,6 +39,19 @@ A sign-in with a password that is refused counts as this many requests of its ne
 hashed, and several statements look up the account and count what was tried.
 """
 
+REFUSED: Final = 5
+"""
+A request that a limit refuses (429, or `too_many_requests` on a socket) counts as this many. Who waits as long as the refusal says
+has one of them; who asks on gets a fifth of the refusals, which cost nearly as much as answers.
+"""
+
+UNREAD: Final = 5
+"""
+A frame of a socket that is not read, because too many of its frames wait for their moments already, counts as one request for each
+such socket of the account, and as this many at most. An account that goes on sending on several sockets therefore gets less than
+with one, until it waits for its answers.
+"""
+
 Asking = AccountId | SessionId | str
 """
 The id by which requests wait for each other: that of their account, or of the session for requests about the account
@@ -74,6 +87,8 @@ class Pace:
     _warning: str = ACCOUNT_WAITS
     _taken_until: dict[Asking, float] = field(init=False, factory=dict)
     """The time that past requests have taken up, for those whose time is in the future; the latest request last."""
+    _unread: dict[Asking, int] = field(init=False, factory=dict)
+    """How many sockets of each are not read, because too much of what they sent waits."""
     _waiting: ThrottledWarning = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -120,6 +135,24 @@ class Pace:
         """Counts a request, for which `take` was called before, as so many."""
         if self.per_second and requests > 1:
             self._add(asking, (requests - 1) / self.per_second, self._now())
+
+    def charge_refused(self, asking: Asking) -> None:
+        """Counts a request that a limit has refused as `REFUSED`."""
+        self.charge_as(asking, REFUSED)
+
+    def note_unread(self, asking: Asking) -> None:
+        """Notes that a socket is not read from now on, because too much of what it sent waits."""
+        self._unread[asking] = self._unread.get(asking, 0) + 1
+
+    def note_read(self, asking: Asking) -> None:
+        """Notes that such a socket is read again, or gone."""
+        self._unread[asking] -= 1
+        if not self._unread[asking]:
+            del self._unread[asking]
+
+    def weight_of_unread(self, asking: Asking) -> int:
+        """Returns the number of requests for which a frame of an unread socket counts (`UNREAD`)."""
+        return min(self._unread.get(asking, 1), UNREAD)
 
     def give_back(self, asking: Asking) -> None:
         """Returns a moment that was taken, for later requests."""

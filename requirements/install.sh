@@ -6,13 +6,19 @@ set -eu
 what=$1 stamp=$2
 
 # A name on the PATH is not yet a Python: version managers put up stand-ins that fail when they are called.
-for python in python3.13 python3.12 python3.11 python3.14 python3 none; do
-    if [ "$python" = none ]; then
-        echo "No Python from 3.11 to 3.14 was found: install one (on Debian and Ubuntu: apt-get install python3 python3-venv)." >&2
-        exit 1
-    fi
-    "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && break
-done
+fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
+if [ -n "${PYTHON:-}" ]; then
+    python=$PYTHON
+    fits "$python" || { echo "PYTHON=$python is no Python from 3.11 to 3.14." >&2; exit 1; }
+else
+    for python in python3.13 python3.12 python3.11 python3.14 python3 none; do
+        if [ "$python" = none ]; then
+            echo "No Python from 3.11 to 3.14 was found: install one (on Debian and Ubuntu: apt-get install python3 python3-venv)." >&2
+            exit 1
+        fi
+        fits "$python" && break
+    done
+fi
 
 if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
     rm -rf .venv

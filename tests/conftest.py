@@ -56,7 +56,7 @@ pytest_plugins = [
 ]
 
 LONGEST_FIRST = (
-    *("system", "browser", "simulation", "exploring", "checkout"),
+    *("browser", "system", "simulation", "exploring", "checkout"),
     *("contracts", "config", "infrastructure", "interfaces"),
 )
 """Folders whose tests take longest. Workers get them first, so that none is left with a long one at the end."""
@@ -74,10 +74,16 @@ EACH_ALONE = re.compile(
 """Files whose tests share nothing, so that workers may divide them. Elsewhere a worker gets a whole file."""
 
 
+IN_A_BROWSER = re.compile(r"tests/browser/(?:test_web_)?")
+"""Files in two groups, each for one worker: a browser and its messenger cost four seconds of a processor before the first test."""
+
+
 class Schedule(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Gives each worker of xdist what it should run in one go."""
 
     def _split_scope(self, nodeid: str) -> str:
+        if group := IN_A_BROWSER.match(nodeid):
+            return group[0]
         return nodeid if EACH_ALONE.match(nodeid) else nodeid.partition("::")[0]
 
 

@@ -1,32 +1,70 @@
 """The table of `tests.benchmarks.attacks`: what it judges, and that one failed attack does not end it."""
 
-from attrs import evolve
+import pytest
 
-from tests.benchmarks.attacks import COLUMNS, Row, Span, measure_all
-
-QUIET = Span(delivered=10.0, asked=5.0, memory=200.0)
-LOUD = Span(delivered=30.0, asked=15.0, memory=300.0, strikes=1234.0)
-ROW = Row("silent", QUIET, QUIET, QUIET, memory_at_first=200.0, memory_at_last=200.0)
+from tests.benchmarks.attacks import COLUMNS, Measured, Ratio, Row, judge, measure_all, p99
 
 
-def test_a_target_is_missed_only_if_neither_before_nor_the_control_explains_it() -> None:
-    assert ROW.missed == []
-    assert evolve(ROW, during=LOUD).missed == ["p99", "page"]
-    assert evolve(ROW, during=LOUD, control=LOUD).missed == []
-    assert evolve(ROW, during=evolve(QUIET, delivered=11.9), memory_at_last=219.0).missed == []
-    assert evolve(ROW, during=evolve(QUIET, delivered=12.1), memory_at_last=221.0).missed == ["p99", "memory"]
-    nothing_came = evolve(QUIET, delivered=float("inf"))
-    assert evolve(ROW, during=nothing_came).missed == ["p99"]
-    assert evolve(ROW, before=nothing_came, control=nothing_came, during=nothing_came).missed == ["p99"]
+def windows(*milliseconds: float) -> list[list[float]]:
+    """A window for each, in which everything took so long."""
+    return [[each / 1000] * 10 for each in milliseconds]
+
+
+def test_windows_are_taken_together() -> None:
+    assert p99([[0.001] * 99, [0.001] * 100, [0.5]]) == pytest.approx(1)
+    assert p99([[0.001] * 95, [0.5] * 5]) == pytest.approx(500)
+    assert p99([[], []]) == float("inf"), "nothing came"
+
+
+def test_an_interval_is_as_wide_as_windows_differ() -> None:
+    alike = Ratio.of(windows(12, 12, 12), windows(10, 10, 10))
+    assert (alike.value, alike.low, alike.high) == pytest.approx((1.2, 1.2, 1.2))
+    apart = Ratio.of(windows(5, 10, 10, 20), windows(10, 10, 10))
+    assert apart.value == pytest.approx(2.0)
+    assert apart.low == pytest.approx(1.0), "one draw in three has none of the slow windows"
+    assert apart.high == pytest.approx(2.0)
+    assert Ratio.of(windows(10, 10), [[], []]).value == 0.0
+    assert Ratio.of([[], []], windows(10, 10)).low == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("to_rest", "to_control", "verdict"),
+    [
+        ((1.0, 1.19), (1.5, 2.0), ""),
+        ((1.5, 2.0), (1.0, 1.19), ""),
+        ((1.2, 2.0), (1.3, 1.4), "missed"),
+        ((1.1, 1.2), (1.3, 1.4), "undecided"),
+        ((1.3, 1.4), (0.8, 1.3), "undecided"),
+    ],
+)
+def test_a_target_is_missed_only_if_neither_rest_nor_the_control_explains_it(
+    to_rest: tuple[float, float], to_control: tuple[float, float], verdict: str
+) -> None:
+    assert judge([Ratio(low, low, high) for low, high in (to_rest, to_control)]) == verdict
+
+
+def measured(delivered: float, asked: float, memory: float, strikes: float, cpu: float) -> Measured:
+    return Measured(
+        windows(delivered, delivered), windows(asked, asked), [memory, 1.0], [strikes] * 2, [cpu] * 2
+    )
 
 
 def test_a_row_in_markdown() -> None:
-    control = Span(delivered=20.0, asked=10.0, memory=200.0, strikes=5000.0, cpu=0.256)
-    row = evolve(ROW, control=control, during=LOUD, memory_at_last=210.0, log=("a | b", "c"))
-    assert row.markdown() == (
-        "| silent | 10.0, 20.0, 30.0 | 3.0 | 1.5 | 5.0, 10.0, 15.0 | 3.0 | 1.5 | 1,234, 5,000 | 0%, 26%, 0% | 200, 300, 210 | `a / b`; `c`"
-        " | p99, page |"
+    row = Row(
+        "silent",
+        200.0,
+        221.0,
+        ("a | b", "c"),
+        rest=measured(10, 10, 200, 0, 0.25),
+        control=measured(20, 20, 210, 5000, 0.25),
+        attack=measured(30, 10, 300, 1234, 0.5),
     )
+    once, more, most = "1.00 (1.00 to 1.00)", "1.50 (1.50 to 1.50)", "3.00 (3.00 to 3.00)"
+    assert row.markdown() == (
+        f"| silent | 10.0, 20.0, 30.0 | {most} | {more} | {once} | 10.0, 20.0, 10.0 | {once} | 0.50 (0.50 to 0.50) | {once}"
+        " | 1,234, 5,000 | 25%, 25%, 50% | 200, 300, 221 | `a / b`; `c` | p99 missed, memory missed |"
+    )
+    assert row.markdown().count(" | ") == len(COLUMNS) - 1
 
 
 def test_others_are_measured_where_one_fails() -> None:

@@ -29,10 +29,14 @@ LONGEST: Final = 1024
 """In bytes. Passwords are shorter: they have at most 128 characters of up to four bytes."""
 
 
+PASSES: Final = 2
+MEMORY: Final = 19 * 1024
+"""In KiB, for each hash. With one lane this is OWASP's first choice for argon2id."""
+
+
 @cache
 def _hasher() -> PasswordHasher:
-    # OWASP's first choice: 19 MiB, two passes, one lane.
-    return PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+    return PasswordHasher(time_cost=PASSES, memory_cost=MEMORY, parallelism=1)
 
 
 @cache

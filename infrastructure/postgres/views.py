@@ -14,9 +14,11 @@ from attrs import Factory, evolve, field, frozen
 from psycopg.rows import tuple_row
 from psycopg.types.numeric import Int8
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     CompoundSelect,
+    DateTime,
     FromClause,
     Integer,
     Label,
@@ -354,11 +356,12 @@ def _covering(
 def _page() -> Select[Any]:
     """
     Selects a page of history in one statement: the place of the reader in the chat, which numbers the page has
-    (`application.ports.views.Start`), its version, and unless the client knows that version, its messages with their authors
-    and with the time at which anyone but its author first read each.
+    (`application.ports.views.Start`), its version, and unless the client knows that version, its messages with the time at
+    which anyone but its author first read each. The authors are in the row of the first message, as an array in JSON.
 
-    Receipts that cover the same part of the page are first reduced to the earliest: of ten thousand readers of the whole
-    page one row remains, and one more for each author on the page, whose own reading does not count for their messages.
+    Receipts that cover the same part of the page are first reduced to the earliest of each author, whose own reading does not
+    count for their messages, and the earliest of all others; then to the first two of these. Of ten thousand readers of the
+    whole page one row remains.
 
     What a page shows never changes but for receipts, which are only added, names, and the number of messages in the chat.
     Its version is made of these; the id of its last message distinguishes what was written after a restore.
@@ -401,9 +404,13 @@ def _page() -> Select[Any]:
         .correlate(senders)
         .lateral("one_profile")
     )
-    authors = select(person).select_from(senders.join(person, true())).cte("authors")
+    one_author = func.json_build_array(*(person.c[name] for name in ("id", *NAMES)))
+    authors = (
+        select(func.json_agg(aggregate_order_by(one_author, person.c.id), type_=JSON).label("people"))
+        .select_from(senders.join(person, true()))
+        .cte("authors")
+    )
     covering = _covering(start, stop, receipt.c.tx).cte("covering")
-    names = func.concat_ws("\t", authors.c.id, *(func.coalesce(authors.c[name], "") for name in NAMES))
     version = select(
         _digest(
             func.concat_ws(
@@ -412,9 +419,7 @@ def _page() -> Select[Any]:
                 start,
                 select(page.c.message_id).where(page.c.seq == stop - 1).scalar_subquery(),
                 select(func.concat_ws(" ", func.count(), func.max(covering.c.tx))).scalar_subquery(),
-                select(
-                    func.string_agg(names, aggregate_order_by(literal_column("E'\\n'"), authors.c.id))
-                ).scalar_subquery(),
+                select(cast(authors.c.people, Text)).scalar_subquery(),
             )
         ).label("version")
     ).cte("present")
@@ -422,7 +427,7 @@ def _page() -> Select[Any]:
 
     began, ended = func.greatest(covering.c.from_seq, start), func.least(covering.c.to_seq, stop - 1)
     author = case((covering.c.profile_id.in_(select(page.c.sender_id)), covering.c.profile_id))
-    earliest = (
+    of_author = (
         select(
             began.label("start"),
             ended.label("end"),
@@ -430,18 +435,33 @@ def _page() -> Select[Any]:
             func.min(covering.c.read_at).label("read_at"),
         )
         .group_by("start", "end", "author_id")
-        .subquery("first")
+        .subquery("of_author")
     )
-    read = select(
-        func.generate_series(earliest.c.start, earliest.c.end).label("seq"),
-        earliest.c.author_id,
-        earliest.c.read_at,
-    ).subquery("read")
-    answer = (
-        select(page.c.seq, func.min(read.c.read_at).label("read_at"))
-        .join(read, and_(read.c.seq == page.c.seq, read.c.author_id.is_distinct_from(page.c.sender_id)))
-        .group_by(page.c.seq)
-        .subquery("answer")
+    readers, moments = (
+        func.array_agg(aggregate_order_by(each, of_author.c.read_at), type_=ARRAY(kind))
+        for each, kind in ((of_author.c.author_id, Uuid), (of_author.c.read_at, DateTime(timezone=True)))
+    )
+    earliest = (
+        select(
+            of_author.c.start,
+            of_author.c.end,
+            readers[1].label("author_id"),
+            moments[1].label("read_at"),
+            moments[2].label("next_at"),
+        )
+        .group_by(of_author.c.start, of_author.c.end)
+        .cte("earliest")
+        .prefix_with("MATERIALIZED")  # otherwise it would be made anew for each message
+    )
+    read_at = (
+        select(
+            func.min(
+                case((earliest.c.author_id == page.c.sender_id, earliest.c.next_at), else_=earliest.c.read_at)
+            )
+        )
+        .where(earliest.c.start <= page.c.seq, earliest.c.end >= page.c.seq)
+        .correlate(page)
+        .scalar_subquery()
     )
     shown = (
         select(
@@ -454,13 +474,8 @@ def _page() -> Select[Any]:
                 (func.starts_with(page.c.nonce, OWN_NONCE), func.substr(page.c.nonce, len(OWN_NONCE) + 1))
             ).label("nonce"),
             func.timezone("UTC", page.c.sent_at).label("sent_at"),
-            func.timezone("UTC", answer.c.read_at).label("read_at"),
-            *(authors.c[name].label(f"author_{name}") for name in ("id", *NAMES)),
-        )
-        .select_from(
-            page.outerjoin(answer, answer.c.seq == page.c.seq).outerjoin(
-                authors, authors.c.id == page.c.sender_id
-            )
+            func.timezone("UTC", read_at).label("read_at"),
+            case((page.c.seq == start, select(authors.c.people).scalar_subquery())).label("authors"),
         )
         .where(not_(is_known))
         .limit(
@@ -469,7 +484,15 @@ def _page() -> Select[Any]:
         .subquery("shown")
     )
     return (
-        select(place, version.c.version, is_known.label("is_known"), shown)
+        select(
+            place.c.deleted_at,
+            place.c.left_at,
+            place.c.member_id.is_not(None).label("is_member"),
+            *(place.c[name] for name in ("last_seq", "start", "stop")),
+            version.c.version,
+            is_known.label("is_known"),
+            shown,
+        )
         .select_from(place.join(version, true()).outerjoin(shown, true()))
         .order_by(shown.c.seq)
     )
@@ -857,14 +880,16 @@ def _member_only(membership: Row | None) -> Row:
     """
     if membership is None:
         raise ChatNotFound
-    _check_member(membership["deleted_at"], membership["member_id"], membership["left_at"])
+    is_member = membership["member_id"] is not None
+    _check_member(membership["deleted_at"], membership["left_at"], is_member=is_member)
     return membership
 
 
-def _check_member(deleted_at: datetime | None, member_id: UUID | None, left_at: datetime | None) -> None:
+def _check_member(deleted_at: datetime | None, left_at: datetime | None, *, is_member: bool) -> None:
+    """``is_member`` tells whether there is a membership, which may have ended."""
     if deleted_at is not None:
         raise ChatNotFound
-    if member_id is None or left_at is not None:
+    if not is_member or left_at is not None:
         raise NotAMember
 
 
@@ -910,30 +935,25 @@ async def _history(
     )
     if not found:
         raise ChatNotFound
-    deleted_at, last_seq, left_at, member_id, start, stop, version, is_known, *_ = found[0]
-    _check_member(deleted_at, member_id, left_at)
-    rows: list[MessageRow] = []
-    senders: dict[str, ProfileView] = {}
-    for row in found:
-        if row[8] is None:  # there are no messages, and this is the row about the chat
-            break
-        said = MessageRow._make(row[8:16])
-        rows.append(said)
-        if said.sender_id not in senders:
-            senders[said.sender_id] = NOBODY if row[16] is None else _person_of(row[16:])
+    deleted_at, left_at, is_member, last_seq, start, stop, version, is_known, *_ = found[0]
+    _check_member(deleted_at, left_at, is_member=is_member)
+    # Without messages there is one row, about the chat.
+    rows = [MessageRow._make(row[8:16]) for row in found if row[8] is not None]
+    people = {person[0]: _person_of(person) for person in found[0][16] or ()}
     return HistoryPage(
         chat_id=chat_id,
         numbers=range(start, stop),
         total_count=last_seq,
         rows=rows,
-        senders=senders,
+        senders={id: people.get(id, NOBODY) for id in {row.sender_id for row in rows}},
         version=version,
         is_known=is_known,
     )
 
 
-def _person_of(values: Sequence[Any]) -> ProfileView:
-    return ProfileView(id=values[0], **dict(zip(NAMES, values[1:], strict=True)))
+def _person_of(values: Sequence[str]) -> ProfileView:
+    id, *names = values
+    return ProfileView(id=ProfileId(UUID(id)), **dict(zip(NAMES, names, strict=True)))
 
 
 async def _own_chats(

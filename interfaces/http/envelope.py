@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from attrs import evolve, frozen
 from starlette.requests import Request
@@ -78,7 +78,8 @@ def tags_in(request: Request) -> set[str]:
 
 def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:
     """Return the ``Link`` to the next page (RFC 8288). It contains no host, so it is valid behind any proxy."""
-    return {"Link": f'<{request.url.path}?{urlencode(query)}>; rel="next"'}
+    path = quote(request.scope["path"], safe="/:@!$&'()*+,;=~")
+    return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
 
 
 def refused(refusal: Refusal) -> Response:

@@ -8,6 +8,7 @@ is no secret, or asks for a token.
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -47,10 +48,13 @@ class AllowedHosts:
         """Tell whether one allowed host is named. HTTP/1.0 may name none."""
         if len(hosts) > 1:
             return False
-        for host in hosts:
-            name = name_of(host)
-            return name in self.names or address(name) is not None
-        return True
+        return all(_is_accepted(host, self.names) for host in hosts)
+
+
+@lru_cache(maxsize=64)  # what a client sends is kept here, which may be long
+def _is_accepted(host: str, names: frozenset[str]) -> bool:
+    name = name_of(host)
+    return name in names or address(name) is not None
 
 
 def name_of(host: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from hmac import compare_digest
+from http import HTTPStatus
 from typing import Final
 
 from attrs import Factory, frozen
@@ -31,7 +32,7 @@ class Metered:
     app: ASGIApp
     meter: Meter
     pace: Pace = Factory(Pace)
-    """Is charged with answers to people who are signed in, event streams excepted."""
+    """Is charged with answers to people who are signed in, event streams excepted, and with what limits refuse them."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -61,6 +62,8 @@ class Metered:
             self.meter.request_answered(scope["method"], route, status, seconds)
             if asking := scope.get(ASKING):
                 self.pace.charge(asking, answered)
+                if status == HTTPStatus.TOO_MANY_REQUESTS:
+                    self.pace.charge_refused(asking)
 
 
 @frozen

@@ -8,6 +8,7 @@ have forged everything before it.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
@@ -51,7 +52,7 @@ class BehindProxies:
             host, port = client[:2]
             if host in self.trusted:
                 host, port = self._client_of(scope, host, port)
-            scope["client"] = (str(address(host) or host), port)
+            scope["client"] = (_written(host), port)
         await self.app(scope, receive, send)
 
     def _client_of(self, scope: Scope, host: str, port: int) -> tuple[str, int]:
@@ -67,6 +68,11 @@ class BehindProxies:
             if host not in self.trusted:
                 break
         return host, port
+
+
+@lru_cache(maxsize=256)
+def _written(host: str) -> str:
+    return str(address(host) or host)
 
 
 def hops(headers: Headers) -> Sequence[Hop]:

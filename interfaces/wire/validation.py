@@ -7,6 +7,7 @@ whole bodies, which may contain secrets.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any, Final, Generic, Literal, TypeVar
 
 import orjson
@@ -86,6 +87,7 @@ def trimmed(given: Mapping[str, object]) -> dict[str, object]:
     return {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
 
 
+@cache
 def in_camel_case(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(other.title() for other in others)

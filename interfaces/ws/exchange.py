@@ -19,6 +19,7 @@ from attrs import define, field
 from application.accounts.authenticate import Authenticate as AuthenticateToken
 from application.errors import ApplicationError, OutcomeUnknown, Overloaded, Unavailable
 from application.messages.send import Sent
+from application.ports.limiter import TooManyRequests
 from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces import whereabouts
@@ -130,6 +131,8 @@ class Exchange:
     _uncounted: int = field(init=False, default=0)
     """Frames that were parsed, and are not counted as requests yet."""
     _is_paused: bool = field(init=False, default=False)
+    _unread_by: tuple[Pace, Asking] | None = field(init=False, default=None)
+    """The pace that counts this socket as unread, and for whom. The transport does not read it because its frames wait for moments."""
     _is_there: bool = field(init=False, default=False)
     _place: tuple[Hashable, ...] | None = field(init=False, default=None)
     """The place of the client among the sockets of its session, account and network, once it has entered."""
@@ -182,15 +185,39 @@ class Exchange:
         """
         self._uncounted += frames
         if self._uncounted < FRAMES:
+            if not self._is_paused:
+                self._note_read()
             return 0.0
         pace, asking = self._paced_by
         try:
             wait = pace.take(asking)
         except Overloaded as error:
+            self._note_unread()
             return error.retry_after
-        pace.charge_as(asking, self._uncounted // FRAMES)
+        if wait:
+            self._note_unread()
+        pace.charge_as(asking, self._uncounted // FRAMES * self._weight)
         self._uncounted %= FRAMES
         return wait
+
+    @property
+    def _weight(self) -> int:
+        """The number of requests for which a frame counts."""
+        if self._unread_by is None:
+            return 1
+        pace, asking = self._unread_by
+        return pace.weight_of_unread(asking)
+
+    def _note_unread(self) -> None:
+        if self._unread_by is None and self._is_there:
+            pace, asking = self._unread_by = self._paced_by
+            pace.note_unread(asking)
+
+    def _note_read(self) -> None:
+        if self._unread_by is not None:
+            pace, asking = self._unread_by
+            self._unread_by = None
+            pace.note_read(asking)
 
     @property
     def _paced_by(self) -> tuple[Pace, Asking]:
@@ -216,6 +243,7 @@ class Exchange:
             self._note_end(end)
         self._forget_deadline()
         self._forget_turn()
+        self._note_read()
         self._waiting = None
         self._now_waiting(0)
         self._connection.close(CloseCode.NORMAL, "")
@@ -264,12 +292,15 @@ class Exchange:
         actor = self._connection.actor
         if actor is None or self._connection.is_closed:
             return False
-        loop = asyncio.get_running_loop()
+        loop, pace = asyncio.get_running_loop(), self._services.pace
         try:
-            if wait := self._services.pace.take(actor.account_id):
+            if wait := pace.take(actor.account_id):
                 self._turn = loop.call_later(wait, self._take_turn)
+                pace.charge_as(actor.account_id, self._weight)
         except Overloaded as error:  # there are more waiting sockets of the account than moments
             self._turn = loop.call_later(error.retry_after, self._try_turn)
+        if self._turn is not None and self._is_paused:
+            self._note_unread()
         return self._turn is not None
 
     def _take_turn(self) -> None:
@@ -316,6 +347,7 @@ class Exchange:
     def _read_on(self) -> None:
         if self._is_paused:
             self._is_paused = False
+            self._note_read()
             self._source.resume()
 
     # Sends
@@ -326,6 +358,7 @@ class Exchange:
         try:
             answer = asyncio.ensure_future(self._services.messenger.messages.send(actor, sending.command))
         except (DomainError, ApplicationError) as error:  # refused before it was queued
+            self._charge_refused(error)
             self._connection.answer_not_sent(sending, error)
             return
         self._pending += 1
@@ -346,6 +379,10 @@ class Exchange:
             log.error("a send failed", exc_info=error)
             self._connection.answer_not_sent(sending, OutcomeUnknown())
         self._go_on()
+
+    def _charge_refused(self, error: DomainError | ApplicationError) -> None:
+        if isinstance(error, TooManyRequests) and (actor := self._connection.actor) is not None:
+            self._services.pace.charge_refused(actor.account_id)
 
     def _charge_told(self, chat_id: ChatId) -> None:
         actor = self._connection.actor
@@ -461,6 +498,7 @@ class Exchange:
         try:
             await self._desk.execute(request)
         except (DomainError, ApplicationError) as error:
+            self._charge_refused(error)
             self._desk.refuse(request, error)
         answered, self._connection.answered = self._connection.answered, 0
         if actor := self._connection.actor:

@@ -14,9 +14,13 @@ SOURCE: Final = (
 )
 """Where `requirements/install.sh` puts it."""
 
+CONTRAST: Final = ("color-contrast",)
+"""The rule of axe-core that reads the colours of each text and of all that lies behind it."""
+
 EXAMINE: Final = """
-const [without, done] = arguments;
-const options = { resultTypes: ["violations"] };
+const [without, leavingOut, done] = arguments;
+const rules = Object.fromEntries(leavingOut.map((rule) => [rule, { enabled: false }]));
+const options = { resultTypes: ["violations"], rules };
 axe.run(without.length ? { exclude: without } : document, options).then(
   ({ violations }) => done(violations.map(({ id, impact, nodes }) => [id, impact, nodes.map(({ html, any }) => [html.slice(0, 300), any.map((each) => each.message)])])),
   (error) => done([["failed", String(error), []]]),
@@ -33,11 +37,14 @@ def require_axe() -> None:
         pytest.skip(words)
 
 
-def findings(page: Page, *, without: Sequence[str] = ()) -> list[Any]:
-    """Returns each rule that the page breaks, with its impact and the elements. ``without`` holds selectors of what is not ours."""
+def findings(page: Page, *, without: Sequence[str] = (), leaving_out: Sequence[str] = ()) -> list[Any]:
+    """
+    Returns each rule that the page breaks, with its impact and the elements. ``without`` holds selectors of what is not ours,
+    and ``leaving_out`` the names of rules.
+    """
     if not page.run("return 'axe' in window"):
         page.run(SOURCE.read_text(encoding="utf-8"))
-    found: list[Any] = page.driver.execute_async_script(EXAMINE, list(without))
+    found: list[Any] = page.driver.execute_async_script(EXAMINE, list(without), list(leaving_out))
     return found
 
 

@@ -12,12 +12,9 @@ from domain.factor import step_at
 from infrastructure.crypto.codes import totp
 from tests.browser.axe import assert_accessible, require_axe
 from tests.browser.browser import Page
-from tests.browser.test_every_page import DOCUMENTS, LETTERS, links, open_page
 from tests.browser.web import NUMBERS, PASSWORD, Browser, Somebody, Tab, somebody
 from tests.system.client import data
 from tests.system.server import Server
-
-__all__ = ["links"]  # a fixture
 
 
 def say(server: Server, somebody: Somebody, chat: str, text: str) -> None:
@@ -166,16 +163,6 @@ def test_axe_finds_nothing_where_one_signs_in(page: Page, server: Server, browse
     server.await_letter(email)
     page.first(".letters li a").found()
     assert_accessible(page)
-
-
-def test_axe_finds_nothing_on_the_other_pages(page: Page, links: dict[str, str]) -> None:
-    require_axe()
-    for path in (*DOCUMENTS, *LETTERS, f"{LETTERS[0]}?done", "/chats/", "/errors/KEY_REUSED"):
-        open_page(page, path)
-        assert_accessible(page)
-    for link in links.values():
-        page.open(link)
-        assert_accessible(page)
 
 
 FOCUS_SEEN = """

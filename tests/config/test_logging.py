@@ -1,3 +1,4 @@
+import contextlib
 import json
 import logging
 import os
@@ -41,7 +42,10 @@ def failed(error: Exception) -> logging.LogRecord:
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[int, int]]:
-    """Nobody reads unless the test does."""
+    """
+    Nobody reads unless the test does. A test ends the writers that it began: one that is left would write to whatever gets
+    the descriptor next.
+    """
     reading, writing = os.pipe()
     yield reading, writing
     for end in (reading, writing):
@@ -116,7 +120,7 @@ def test_what_cannot_be_formatted_is_told_all_the_same(pipe: tuple[int, int]) ->
     lines = Lines(writing)
     lines.setFormatter(Json())
     lines.handle(record("%d", "no number"))
-    lines.close()
+    lines.close(PATIENCE)
     assert b"cannot be formatted: '%d'" in os.read(reading, 1000)
 
 
@@ -134,7 +138,7 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
 
     reader = threading.Thread(target=read)
     reader.start()
-    lines.close()
+    lines.close(PATIENCE)
     os.close(writing)
     reader.join()
     told = [json.loads(line) for line in b"".join(parts).splitlines()]
@@ -143,6 +147,16 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
     assert numbers == sorted(numbers)
     assert dropped > 0
     assert len(numbers) + dropped == 5000
+
+
+def everything_told(terminal: int) -> bytes:
+    """What was written to a terminal that is closed. It arrives in parts, the last after the write has returned."""
+    parts = []
+    with contextlib.suppress(OSError):  # EIO is the end: the other side is closed
+        while part := os.read(terminal, 4096):
+            parts.append(part)
+    os.close(terminal)
+    return b"".join(parts)
 
 
 def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it(
@@ -163,11 +177,10 @@ def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it(
         until = time.monotonic() + PATIENCE
         while not log.is_written.wait(0.01):
             assert time.monotonic() < until
-    out.close()
-    log.close()
+    out.close(PATIENCE)
+    log.close(PATIENCE)
     os.close(terminal)
-    with open(reading, "rb", buffering=0) as told:  # noqa: PTH123 - a descriptor
-        assert told.read(100_000).decode().split("\n")[:-1] == expected
+    assert everything_told(reading).decode().split("\n")[:-1] == expected
 
 
 def test_output_that_nobody_reads_does_not_hold_up_the_log(
@@ -185,8 +198,10 @@ def test_output_that_nobody_reads_does_not_hold_up_the_log(
             until = time.monotonic() + PATIENCE
             while not log.is_written.wait(0.01):
                 assert time.monotonic() < until
-        log.close()
+        log.close(PATIENCE)
     assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [0, 1, 2]
+    os.close(pipe[0])  # lets the writer end
+    out.close(PATIENCE)
 
 
 def test_a_closed_or_full_place_costs_lines_and_nothing_else(pipe: tuple[int, int]) -> None:
@@ -197,7 +212,7 @@ def test_a_closed_or_full_place_costs_lines_and_nothing_else(pipe: tuple[int, in
         lines = Lines(descriptor)
         lines.setFormatter(Json())
         lines.handle(record())
-        lines.close()
+        lines.close(PATIENCE)
     os.close(full)
 
 
@@ -218,7 +233,7 @@ def test_lines_that_were_not_written_are_counted(
     lines.setFormatter(Json())
     for number in range(3):
         lines.handle(record(number=number))
-    lines.close()
+    lines.close(PATIENCE)
     told = [json.loads(line) for line in os.read(reading, 10_000).splitlines()]
     assert sum(each.get("dropped", 0) for each in told) + sum("number" in each for each in told) == 3
     assert [each["dropped"] for each in told if "dropped" in each] in ([2], [1, 1])
@@ -239,7 +254,7 @@ def test_a_line_after_a_torn_one_begins_anew(pipe: tuple[int, int], monkeypatch:
     lines = Lines(writing)
     lines.write("first line")
     lines.write("second line")
-    lines.close()
+    lines.close(PATIENCE)
     assert os.read(reading, 1000).decode().splitlines()[:2] == ["first", "second line"]
 
 
@@ -261,7 +276,7 @@ def test_what_was_written_before_a_torn_line_is_not_written_again(
     with lines._changed:  # the writer finds them together
         lines._waiting.extend(["first", "second", "third", "x" * select.PIPE_BUF, "last"])
         lines._changed.notify_all()
-    lines.close(60)
+    lines.close(PATIENCE)
     assert taken[0] == b"first\nsecond\nthird\n"
     told = os.read(reading, 100_000).decode().splitlines()
     assert told[:3] == ["first", "seco", "third"]
@@ -277,7 +292,7 @@ def test_a_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None
     for number in range(2000):
         lines.write(f"{number:0200}")
     parts = [os.read(reading, 65536)]
-    closing = threading.Thread(target=lines.close, args=(60,))
+    closing = threading.Thread(target=lines.close, args=(PATIENCE,))
     closing.start()
     while b"".join(parts).count(b"\n") < 2000:
         parts.append(os.read(reading, 65536))
@@ -286,12 +301,13 @@ def test_a_pipe_that_does_not_block_is_waited_for(pipe: tuple[int, int]) -> None
 
 
 def test_closing_waits_a_second_at_most(pipe: tuple[int, int]) -> None:
-    _, writing = pipe
+    reading, writing = pipe
     lines = Lines(writing)
     lines.setFormatter(Json())
     lines.handle(record("x" * 1_000_000))
-    lines.close()  # returns though nobody reads: waiting for the writer would never end
-    os.read(pipe[0], 2_000_000)  # lets the writer end
+    lines.close(1.0)  # returns though nobody reads: waiting for the writer would never end
+    os.close(reading)  # lets the writer end
+    lines.close(PATIENCE)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +330,6 @@ def test_is_set_up_for_the_whole_process(
             assert not logging.getLogger("uvicorn.access").propagate
             assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.INFO)
         finally:
-            lines.close()
+            lines.close(PATIENCE)
             root.setLevel(level)
             logging.captureWarnings(capture=False)

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, suppress
 
 import httpx
 import psutil
-import pytest
 
 from tests.ports import free_port
 from tests.system.client import ChatSocket, Device, Visit
@@ -15,16 +14,6 @@ from tests.system.server import PATIENCE, Server
 from tests.system.test_operation import figures
 
 MakeServer = Callable[..., Server]
-
-
-@pytest.fixture
-def pair(make_server: MakeServer) -> Server:
-    settings = {
-        "API_WORKERS": "2",
-        "METRICS_PORT": str(free_port()),
-        "AUTH_WRONG_PASSWORDS_PER_HOUR": "5",
-    }
-    return make_server(settings=settings)
 
 
 def workers(server: Server) -> dict[int, psutil.Process]:
@@ -71,7 +60,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_two_workers_are_one_messenger(pair: Server) -> None:
+async def test_two_workers_are_one_messenger_and_end_with_their_parent(make_server: MakeServer) -> None:
+    settings = {
+        "API_WORKERS": "2",
+        "METRICS_PORT": str(free_port()),
+        "AUTH_WRONG_PASSWORDS_PER_HOUR": "5",
+    }
+    pair = make_server(settings=settings)
     pair.start()
     await until(lambda: len(workers(pair)) == 2)
     async with Visit(pair.url, pair.ws_url) as visit, AsyncExitStack() as stack:
@@ -107,10 +102,13 @@ async def test_two_workers_are_one_messenger(pair: Server) -> None:
     assert "a worker has ended" in log
     assert "worker=0" in log
     assert "worker=1" in log
-    pair.interrupt()
-    assert pair.process is not None
-    assert pair.process.poll() == 0
-    assert not pair.leftovers()
+
+    # the parent dies: no worker is left without it
+    left = [*workers(pair).values()]
+    pair.kill()
+    _, alive = psutil.wait_procs(left, PATIENCE)
+    assert not alive
+    await until(lambda: not pair.leftovers())
 
 
 async def presence_is_told_by_both(carl: Device, chat: str, listening: list[ChatSocket]) -> None:
@@ -135,16 +133,6 @@ async def a_limit_is_used_up_on_both(server: Server, visit: Visit) -> None:
             async with httpx.AsyncClient(base_url=server.url) as fresh:
                 code = (await fresh.post("/accounts/sign-in/", json=body)).status_code
                 refused = refused + 1 if code == 429 else 0
-
-
-async def test_workers_end_with_their_parent(pair: Server) -> None:
-    pair.start()
-    await until(lambda: len(workers(pair)) == 2)
-    left = [*workers(pair).values()]
-    pair.kill()
-    _, alive = psutil.wait_procs(left, PATIENCE)
-    assert not alive
-    await until(lambda: not pair.leftovers())
 
 
 async def test_a_signal_drains_all_and_a_second_one_ends_it(make_server: MakeServer) -> None:

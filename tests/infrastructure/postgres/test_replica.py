@@ -4,7 +4,7 @@ import asyncio
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +87,36 @@ def carried_out(script: str, data: Path, *words: str) -> str:
     return done.stdout
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Iterator[Pair]:
-    primary = Postgres(tmp_path / "primary", lived_in=True)
-    standby = Postgres(tmp_path / "standby", {"hot_standby": "on"})
+@contextmanager
+def paired(folder: Path) -> Iterator[Pair]:
+    primary = Postgres(folder / "primary", lived_in=True)
+    standby = Postgres(folder / "standby", {"hot_standby": "on"})
     with primary.running():
         standby.folder.mkdir()
         where = ["--host", "127.0.0.1", "--port", str(primary.port), "--username", "postgres", "--no-sync"]
         assert carried_out("follow.sh", standby.data, *where) == "followed\n"
         with standby.running():
             yield Pair(primary, standby, primary.url(DATABASE))
+
+
+@pytest.fixture(scope="module")
+def shared_pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    with paired(tmp_path_factory.mktemp("pair")) as pair:
+        yield pair
+
+
+@pytest.fixture
+def pair(shared_pair: Pair) -> Iterator[Pair]:
+    """Two servers that all tests use. Each test has a chat of its own, and leaves a replica that follows."""
+    yield shared_pair
+    shared_pair.resume()
+
+
+@pytest.fixture
+def own_pair(tmp_path: Path) -> Iterator[Pair]:
+    """Two servers for a test that changes what they are."""
+    with paired(tmp_path) as pair:
+        yield pair
 
 
 @define(eq=False)
@@ -418,11 +438,11 @@ async def test_a_replica_that_lets_nobody_in_is_passed_by(pair: Pair) -> None:
         assert reader.replica.is_resting
 
 
-async def test_a_server_that_has_become_a_primary_is_none(pair: Pair) -> None:
-    async with reading(pair) as reader:
+async def test_a_server_that_has_become_a_primary_is_none(own_pair: Pair) -> None:
+    async with reading(own_pair) as reader:
         await reader.say("before")
         await reader.page()
-        assert pair.on_standby("SELECT pg_promote()") is True
+        assert own_pair.on_standby("SELECT pg_promote()") is True
         await reader.page()
         assert reader.counted == (1, 1)
 

@@ -7,15 +7,16 @@ from typing import Any
 import httpx
 import pytest
 from attrs import evolve
+from starlette.applications import Starlette
 from starlette.responses import Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Match, Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from application.errors import OutcomeUnknown, Overloaded, Unavailable
 from domain.errors import Conflict, Forbidden, Invalid, Limited, NotFound
 from interfaces.app import create_app
 from interfaces.http.options import HttpOptions
-from interfaces.http.routes import Endpoint
+from interfaces.http.routes import Directory, Endpoint
 from tests.interfaces.http.conftest import HttpWorld
 
 CHAT = "/chats/6f9619ff-8b86-d011-b42d-00cf4fc964ff"
@@ -69,6 +70,34 @@ def test_no_route_takes_a_line_break_at_the_end(world: HttpWorld) -> None:
         path = re.sub(r"\{\w+\}", "x", route.path)
         assert route.path_regex.match(path)
         assert route.path.endswith("}") or not route.path_regex.match(f"{path}\n")
+
+
+def test_each_request_has_the_route_that_fits_first(world: HttpWorld) -> None:
+    """The directory finds the route that Starlette finds, which looks through all of them in turn."""
+    app = create_app(
+        world.messenger,
+        HttpOptions(public_path="/front"),
+        new_request_id=lambda: "",
+        added=[Route("/added/{rest:path}", lambda _: Response()), Mount("/chats/direct", app=Starlette())],
+    )
+    directory = Directory(app.router)
+    there = {
+        re.sub(r"\{[\w:]+\}", CHAT.rpartition("/")[2], route.path)
+        for route in app.routes
+        if hasattr(route, "path")
+    }
+    there |= {re.sub(r"\{[\w:]+\}", "direct", route.path) for route in app.routes if isinstance(route, Route)}
+    found: list[BaseRoute | None] = []
+    for path in sorted(
+        there | {f"{each}/" for each in there} | {each.rstrip("/") for each in there} | {"", "//", "/none/"}
+    ):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+            scope = {"type": "http", "method": method, "path": f"/front{path}", "root_path": "/front"}
+            fitting = (route for route in app.routes if route.matches(scope)[0] is Match.FULL)
+            first, taken = next(fitting, None), directory.find(scope)
+            assert (taken and taken[0]) is first, (method, path)
+            found.append(first)
+    assert [route.path for route in app.routes if isinstance(route, Endpoint) and route not in found] == []
 
 
 async def test_where_a_get_is_answered_head_is_too(world: HttpWorld) -> None:
