@@ -615,7 +615,8 @@ class TestLimits:
 
 class TestClosing:
     async def actors(self, people: AccountsWorld, *names: str) -> list[tuple[SignedIn, Actor]]:
-        joined = [await people.join(f"{name}@example.com") for name in names]
+        """Who joined by a letter, so that its confirmation is there and goes too."""
+        joined = [await people.join_by_letter(f"{name}@example.com") for name in names]
         return [(signed_in, await people.actor(signed_in)) for signed_in in joined]
 
     async def group(
@@ -846,7 +847,7 @@ class TestTidying:
     async def test_confirmations_that_ran_out_and_letters_that_ended_are_forgotten(
         self, people: AccountsWorld
     ) -> None:
-        await people.join(ONE)
+        await people.join_by_letter(ONE)
         await people.sign_up_as("two@example.com")
         async with people.begin() as work:
             (waiting,) = await work.letters.lock_due(people.clock.now(), 10)

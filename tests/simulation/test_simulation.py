@@ -34,7 +34,7 @@ from tests.simulation.__main__ import digest
 from tests.simulation.found import FOUND_BY, FOUND_IN_CLUSTERS
 from tests.simulation.world import simulate
 
-RUNS = sorted({*range(150), *FOUND_BY.values(), *FOUND_IN_CLUSTERS.values()})
+RUNS = sorted({*range(112), *FOUND_BY.values(), *FOUND_IN_CLUSTERS.values()})
 """
 The first runs, and each that finds a mutant of `test_mutants`: a fault like one of these would be found. `make explore` goes on with
 other numbers.

@@ -32,7 +32,7 @@ with quick_imports():
     from config.main import main
 
 Stream = str | Connection
-"""Where a stream of a process leads: the path of a file, to which output is appended, or the end of a pipe."""
+"""Where a stream of a process leads: the path of a terminal or of a file, to which output is appended, or the end of a pipe."""
 
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.system.warmed"])
@@ -110,7 +110,8 @@ def _run(
             stream.close()
             continue
         flags = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_APPEND | os.O_CREAT
-        opened = os.open(stream, flags, 0o600)
+        # When a session ends, the kernel empties its controlling terminal, with the output that the test has not read yet.
+        opened = os.open(stream, flags | os.O_NOCTTY, 0o600)
         os.dup2(opened, number)
         os.close(opened)
     sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - a number, for as long as it runs

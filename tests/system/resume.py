@@ -23,13 +23,14 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from tests.checker.history import Connecting, Event, Kept, Quiet
 from tests.checker.judge import judge
+from tests.checker.picture import PROMISED
 from tests.scratch import scratch_folder
 from tests.system.client import Device, Visit, dial
-from tests.system.postgres import Postgres
+from tests.system.postgres import DATABASE, Postgres
 from tests.system.recorded import read_kept
 from tests.system.server import Server
 from tests.system.strike import Striker, Victim
@@ -88,6 +89,8 @@ class Run:
     database: str
     sends: int = 10_000
     outages: Sequence[Outage] = OUTAGES
+    replayed: int = REPLAYED
+    """How many entries this messenger tells again at most."""
     record: Record = field(factory=Record)
     talkers: list[Talker] = field(factory=list)
     rooms: list[Room] = field(factory=list)
@@ -116,7 +119,8 @@ class Run:
                 for room, owner in zip(self.rooms, devices, strict=True):
                     group.create_task(self.rename(room, owner))
             await self.look()
-        faults = [*map(str, judge(self.record.events)), *self.faults()]
+        limits = evolve(PROMISED, replayed=self.replayed)
+        faults = [*map(str, judge(self.record.events, limits)), *self.faults()]
         return Outcome(
             self.number,
             time.monotonic() - began,
@@ -151,7 +155,7 @@ class Run:
                         record=self.record,
                         chance=chance,
                         todo=deque(f"{device.fingerprint} {count}" for count in range(share)),
-                        absences=deque(absences(chance, share, is_far=which == 0)),
+                        absences=deque(absences(chance, share, self.replayed, is_far=which == 0)),
                     )
                 )
         return ones
@@ -228,15 +232,15 @@ class Run:
                 yield f"log: {line}"
 
 
-def absences(chance: Random, share: int, *, is_far: bool) -> Iterator[tuple[int, int]]:
+def absences(chance: Random, share: int, replayed: int, *, is_far: bool) -> Iterator[tuple[int, int]]:
     """
     After how many frames a talker leaves, again and again, and for how many entries: most often for none, sometimes for
-    pages of them; ``is_far``: first of all for more than is told again.
+    pages of them; ``is_far``: first of all for more than is told again, which is ``replayed``.
     """
     if is_far:
-        yield chance.randint(5, share // 5), REPLAYED + chance.randint(1, 100)
+        yield chance.randint(5, share // 5), replayed + chance.randint(1, 100)
     for _ in range(8):
-        entries = chance.randint(REPLAY_PAGE + 1, 6 * REPLAY_PAGE) if chance.random() < 0.3 else 0
+        entries = chance.randint(REPLAY_PAGE + 1, replayed * 6 // 10) if chance.random() < 0.3 else 0
         yield chance.randint(20, share), entries
 
 
@@ -249,13 +253,13 @@ def run_in(
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Outcome:
     """One run on a messenger and a PostgreSQL of its own, both on this folder; ``settings`` are the messenger's."""
-    postgres = Postgres(folder / "postgres")
+    postgres = Postgres(folder / "postgres", lived_in=True)
     try:
         postgres.start()
-        server = Server(folder / "server", {"DATABASE_URL": postgres.create("messenger"), **settings})
+        server = Server(folder / "server", {"DATABASE_URL": postgres.url(DATABASE), **settings})
         try:
             server.start()
-            return asyncio.run(Run(number, server, postgres, "messenger", sends, outages).run())
+            return asyncio.run(Run(number, server, postgres, DATABASE, sends, outages).run())
         finally:
             server.stop()
     finally:

@@ -21,7 +21,7 @@ from attrs import define, field
 from psycopg.rows import TupleRow
 
 from config.logging import COLLECTED_FOR
-from tests.clusters import copy_cluster, lived_in
+from tests.clusters import copy_cluster, lived_in, new_cluster
 from tests.ports import free_port
 from tests.scratch import processes_in
 from tests.system import forked
@@ -61,6 +61,8 @@ class Server:
     """Started as people start it. Otherwise it is forked, which saves the time of its imports; see `tests.system.forked`."""
     is_new: bool = True
     """Whether it makes its embedded database itself. Otherwise it finds one in which it has started once already."""
+    is_empty: bool = False
+    """Whether it finds an embedded database without tables, in place of making the whole, which takes a second of a processor."""
     process: subprocess.Popen[bytes] | forked.Forked | None = None
     _letters: dict[Path, EmailMessage] = field(factory=dict, init=False, repr=False)
     """Those that were read already: none ever changes."""
@@ -120,8 +122,8 @@ class Server:
         """Without waiting. In a session of its own: a Ctrl-C on the terminal is for the tests."""
         assert self.process is None or self.process.poll() is not None
         self.folder.mkdir(parents=True, exist_ok=True)
-        if not self.is_new and not (self.var / "postgres").exists():
-            copy_cluster(lived_in(), self.var / "postgres")
+        if (self.is_empty or not self.is_new) and not (self.var / "postgres").exists():
+            copy_cluster(new_cluster() if self.is_empty else lived_in(), self.var / "postgres")
         # In its own folder, where no `.env` lies but one that a test puts there.
         if self.is_a_program or self.command:
             with self.log_file.open("ab") as output:

@@ -15,7 +15,7 @@ from sqlalchemy import make_url
 from tests.postgres import PostgresServer
 from tests.system.client import Device, Frame, Visit
 from tests.system.conftest import SECRET
-from tests.system.postgres import Postgres, binaries, unprivileged
+from tests.system.postgres import DATABASE, Postgres, binaries, unprivileged
 from tests.system.server import Server
 from tests.system.test_commands import Line, done
 
@@ -109,9 +109,9 @@ async def test_a_moment_is_recovered_as_the_page_has_it(
     configured, copy, recover = re.findall(r"```\w+\n(.*?)```", section, re.DOTALL)
     (tmp_path / "wal").mkdir()
     postgres = make_postgres(
-        fsync="off", **dict(re.findall(r"^(\w+) = '?(.*?)'?$", configured, re.MULTILINE))
+        lived_in=True, fsync="off", **dict(re.findall(r"^(\w+) = '?(.*?)'?$", configured, re.MULTILINE))
     )
-    settings = {"JWT_SECRET_KEY": SECRET, "DATABASE_URL": postgres.create("messenger")}
+    settings = {"JWT_SECRET_KEY": SECRET, "DATABASE_URL": postgres.url(DATABASE)}
     server = make_server(settings=settings)
     server.start()
     async with Visit(server.url, server.ws_url) as visit:
@@ -129,7 +129,7 @@ async def test_a_moment_is_recovered_as_the_page_has_it(
     shell(recover.replace("2026-11-29 14:30:00+00", moment))
 
     recovered = make_postgres(tmp_path / "recovered")
-    other = make_server(settings={**settings, "DATABASE_URL": recovered.url("messenger")})
+    other = make_server(settings={**settings, "DATABASE_URL": recovered.url(DATABASE)})
     other.start()
     async with Visit(other.url, other.ws_url):
         anna.ws_url = other.ws_url
@@ -142,9 +142,7 @@ async def test_a_moment_is_recovered_as_the_page_has_it(
             await socket.expect("message_ack", nonce="first", duplicate=True)
             await socket.say("After the moment", nonce="second")
     await asyncio.to_thread(other.interrupt)
-    checked = await asyncio.to_thread(
-        Line(other.folder), "db", "check", DATABASE_URL=recovered.url("messenger")
-    )
+    checked = await asyncio.to_thread(Line(other.folder), "db", "check", DATABASE_URL=recovered.url(DATABASE))
     assert "Everything is consistent" in done(checked)
 
 

@@ -4,9 +4,9 @@ import asyncio
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from email import policy
 from email.message import EmailMessage
@@ -57,28 +57,36 @@ class Line:
             return subprocess.CompletedProcess(words, code, stdout.read_text(), stderr.read_text())
 
     def on_a_terminal(self, *words: str) -> str:
-        """All that is shown, in the order shown. This one is started as people start it."""
+        """All that is shown, in the order shown."""
         ours, theirs = os.openpty()
-        with subprocess.Popen(
-            [sys.executable, "-m", "config.main", *words],
-            cwd=self.folder,
-            env=self._environment({"TERM": "xterm"}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        ) as process:
+        terminal = os.ttyname(theirs)
+        process = forked.start(
+            words,
+            folder=self.folder,
+            environment=self._environment({"TERM": "xterm"}),
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+        )
+        with ThreadPoolExecutor(1) as reader:
+            shown = reader.submit(read_to_the_end, ours)
+            code = process.wait(HANGS)
             os.close(theirs)
-            shown = b""
-            with suppress(OSError):  # so ends a terminal that nobody holds any more
-                while some := os.read(ours, 65536):
-                    shown += some
-            os.close(ours)
-        assert process.returncode == 0, shown
-        return shown.decode()
+        os.close(ours)
+        assert code == 0, shown.result()
+        return shown.result().decode()
 
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "LOCAL", **self.settings, **settings}
+
+
+def read_to_the_end(terminal: int) -> bytes:
+    shown = b""
+    with suppress(OSError):  # so ends a terminal that nobody holds any more
+        while some := os.read(terminal, 65536):
+            shown += some
+    return shown
 
 
 @pytest.fixture

@@ -82,8 +82,9 @@ def test_a_python_client(server: Server, document: Path, tmp_path: Path) -> None
     )
     client = tmp_path / "conversation.py"
     shutil.copy(SOURCES / "conversation.txt", client)
-    # An empty configuration: neither that of this project nor that of somebody's home.
-    done(sys.executable, "-m", "mypy", "--strict", "--config-file=", client, at=tmp_path)
+    # An empty configuration: neither that of this project nor that of somebody's home. Nobody would read a cache.
+    strictly = ("--strict", "--config-file=", f"--cache-dir={os.devnull}")
+    done(sys.executable, "-m", "mypy", *strictly, client, at=tmp_path)
     printed = done(sys.executable, client, server.url, examples.EMAIL, examples.PASSWORD, at=tmp_path)
     assert_conversed(printed, "Python")
 

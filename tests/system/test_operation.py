@@ -161,7 +161,8 @@ def test_a_second_signal_does_not_wait(make_server: MakeServer) -> None:
 
 def test_with_modules_off_the_rest_is_there(make_server: MakeServer) -> None:
     server = make_server(
-        settings={"MODULES_SECTION_ENABLED_MODULES": "catalogues_module,auth_module,nope_module"}, is_new=True
+        settings={"MODULES_SECTION_ENABLED_MODULES": "catalogues_module,auth_module,nope_module"},
+        is_empty=True,
     )
     server.start()
     with httpx.Client(base_url=server.url) as http:
@@ -199,7 +200,7 @@ async def test_everything_has_its_prefix(make_server: MakeServer) -> None:
 
 
 def test_with_everything_off_it_still_starts_and_stops(make_server: MakeServer) -> None:
-    server = make_server(settings={"MODULES_SECTION_ENABLED_MODULES": ","}, is_new=True)
+    server = make_server(settings={"MODULES_SECTION_ENABLED_MODULES": ","}, is_empty=True)
     server.start()
     assert httpx.get(f"{server.url}/accounts/me/").status_code == 404
     assert httpx.get(f"{server.url}/livez").status_code == 200

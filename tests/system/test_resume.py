@@ -1,8 +1,12 @@
 """
-Returning clients go on where they were, after any fault: one run of `tests.system.resume`, which does as
-many as one likes, and two mutants that the same run finds out. A third, `skips_one`, is found in `tests.exploring`.
+Returning clients go on where they were, after any fault: one short run of `tests.system.resume`, which does as many and as
+long ones as one likes, and two mutants that the same run finds out. A third, `skips_one`, is found in `tests.exploring`.
+
+The messenger tells a returning client 300 updates at most, so that three thousand messages have as many clients who missed
+more, some pages or nothing as ten thousand with the limit that it has otherwise.
 """
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +21,9 @@ MakeServer = Callable[..., Server]
 MakePostgres = Callable[..., Postgres]
 
 MUTANTS = Path(__file__).with_name("mutants")
+SMALLER = Path(__file__).with_name("smaller") / "replays"
+REPLAYED = 300
+"""What that folder has the messenger tell at most."""
 
 
 def begin(
@@ -25,17 +32,18 @@ def begin(
     *,
     sends: int,
     outages: Sequence[Outage],
-    **settings: str,
+    mutants: Sequence[Path] = (),
 ) -> Run:
-    server = make_server(settings={"DATABASE_URL": postgres.url(DATABASE), **settings})
+    path = os.pathsep.join(map(str, (SMALLER, *mutants)))
+    server = make_server(settings={"DATABASE_URL": postgres.url(DATABASE), "PYTHONPATH": path})
     server.start()
-    return Run(1, server, postgres, DATABASE, sends, outages)
+    return Run(1, server, postgres, DATABASE, sends, outages, REPLAYED)
 
 
-async def test_ten_thousand_sends_with_kills_and_disconnects(
+async def test_three_thousand_sends_with_kills_and_disconnects(
     make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    outcome = await begin(make_server, make_postgres(lived_in=True), sends=10_000, outages=OUTAGES).run()
+    outcome = await begin(make_server, make_postgres(lived_in=True), sends=3_000, outages=OUTAGES).run()
     assert outcome.faults == []
     assert len(outcome.taken) == len(OUTAGES) - 1
     assert min(outcome.taken) > 0, outcome.taken
@@ -62,7 +70,7 @@ async def test_a_mutant_is_found_out(
 ) -> None:
     postgres = make_postgres(lived_in=True)
     outages: list[Outage] = [("server",)]
-    run = begin(make_server, postgres, sends=1500, outages=outages, PYTHONPATH=str(MUTANTS / mutant))
+    run = begin(make_server, postgres, sends=1_000, outages=outages, mutants=[MUTANTS / mutant])
     if mutant == "forgets_nonces":
         forget_what_is_unlike(postgres, run.database)
     outcome = await run.run()

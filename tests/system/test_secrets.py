@@ -118,7 +118,7 @@ async def live(server: Server, visit: Visit, secrets: Collected) -> None:
 
 async def test_nothing_secret_is_kept_or_said(make_server: Callable[..., Server]) -> None:
     """At the level that says most: the others say some of the same lines."""
-    server = make_server(settings={"LOG_LEVEL": "DEBUG"}, is_new=True)
+    server = make_server(settings={"LOG_LEVEL": "DEBUG"}, is_empty=True)
     server.start()
     secrets = Collected()
     async with Visit(server.url, server.ws_url) as visit:

@@ -48,6 +48,7 @@ async def test_the_first_start_says_where_and_as_whom_and_the_second_changes_not
         ids = [(device.account_id, device.profile_id) for device in [await visit.user(n) for n in (1, 2, 3)]]
     kept = rows(server)
     server.interrupt()
+    server.is_a_program = False  # the first one was: the words on its terminal are what a person sees
     server.start()
     assert rows(server) == kept
     async with Visit(server.url, server.ws_url) as visit:
@@ -111,7 +112,7 @@ def said_in(server: Server) -> list[tuple[UUID, int, str]]:
 
 
 async def test_two_run_side_by_side(make_server: MakeServer) -> None:
-    one, other = make_server(is_new=True), make_server()
+    one, other = make_server(is_empty=True), make_server()
     one.launch()
     other.launch()
     for each in (one, other):

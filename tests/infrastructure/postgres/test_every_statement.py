@@ -6,6 +6,7 @@ statistics are fresh, of a time when all chats had one message, or missing. Stat
 What counts is how many pages of tables and indexes a statement looked at, as the server counts them.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -267,35 +268,51 @@ def fill_accounts(connection: psycopg.Connection[Any], owner: UUID) -> None:
         connection.execute(statement.encode(), values)
 
 
-@pytest.mark.parametrize("planned", ["for the values", "for any values"])
-@pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
-async def test_what_a_statement_looks_at_is_bounded(
-    misleading: Misleading,
-    monkeypatch: pytest.MonkeyPatch,
-    statistics: str,
-    planned: str,
-) -> None:
-    if planned == "for any values":
-        generic = connections.STATED | {"plan_cache_mode": "force_generic_plan"}
-        monkeypatch.setattr(connections, "STATED", generic)
-        monkeypatch.setattr(connections.Connection, "prepare_threshold", 0, raising=False)
+async def counted(misleading: Misleading, statistics: str) -> list[Ran]:
+    """Carries out everything on a copy of its own."""
     async with misleading.storage(statistics) as storage:
-        with counting(monkeypatch) as ran:
+        with pytest.MonkeyPatch.context() as monkeypatch, counting(monkeypatch) as ran:
             await run_everything(storage, misleading.filled)
     assert len(ran) > 100
+    return ran
+
+
+@pytest.fixture(scope="module")
+def ran_as_usual(misleading: Misleading) -> list[Ran]:
+    """Everything, planned for its values by fresh statistics. Tests that ask different things of it share one run."""
+    return asyncio.run(counted(misleading, "fresh"))
+
+
+def assert_bounded(ran: list[Ran]) -> None:
     unbounded = [
         f"{one.blocks} pages for {one.rows} rows: {one.statement}" for one in ran if not one.is_bounded
     ]
     assert not unbounded, "\n".join(unbounded)
 
 
-async def test_every_statement_finds_its_rows_by_a_key(
-    misleading: Misleading, monkeypatch: pytest.MonkeyPatch
+def test_what_a_statement_looks_at_is_bounded(ran_as_usual: list[Ran]) -> None:
+    assert_bounded(ran_as_usual)
+
+
+@pytest.mark.parametrize("statistics", ["stale", "missing"])
+async def test_it_is_bounded_by_wrong_statistics(misleading: Misleading, statistics: str) -> None:
+    assert_bounded(await counted(misleading, statistics))
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "stale", "missing"])
+async def test_it_is_bounded_when_planned_for_any_values(
+    misleading: Misleading, monkeypatch: pytest.MonkeyPatch, statistics: str
 ) -> None:
-    async with misleading.storage("fresh") as storage:
-        with counting(monkeypatch) as ran:
-            await run_everything(storage, misleading.filled)
-    found = {one.statement: route(one.statement) for one in ran if not one.statement.startswith("show ")}
+    generic = connections.STATED | {"plan_cache_mode": "force_generic_plan"}
+    monkeypatch.setattr(connections, "STATED", generic)
+    monkeypatch.setattr(connections.Connection, "prepare_threshold", 0, raising=False)
+    assert_bounded(await counted(misleading, statistics))
+
+
+def test_every_statement_finds_its_rows_by_a_key(ran_as_usual: list[Ran]) -> None:
+    found = {
+        one.statement: route(one.statement) for one in ran_as_usual if not one.statement.startswith("show ")
+    }
     assert len(found) > 100
     assert {fault for each in found.values() for fault in each.faults} == set()
     unnamed, unused = [], {*SEVERAL_KINDS, *SECOND_STEP, *EVERYWHERE}
@@ -324,13 +341,8 @@ def is_ordered(statement: str) -> bool:
     return "ORDER BY" in statement
 
 
-async def test_rows_have_an_order_wherever_somebody_can_see_it(
-    misleading: Misleading, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with misleading.storage("fresh") as storage:
-        with counting(monkeypatch) as ran:
-            await run_everything(storage, misleading.filled)
-    several = {one.statement for one in ran if one.rows > 1 and one.gives_rows}
+def test_rows_have_an_order_wherever_somebody_can_see_it(ran_as_usual: list[Ran]) -> None:
+    several = {one.statement for one in ran_as_usual if one.rows > 1 and one.gives_rows}
     assert len(several) > 20
     unordered = {one for one in several if not is_ordered(one) and not one.startswith(tuple(WITHOUT_ORDER))}
     assert not unordered, "\n".join(unordered)

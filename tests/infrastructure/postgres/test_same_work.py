@@ -71,7 +71,7 @@ async def watched(messenger_database: str, tmp_path: Path) -> AsyncIterator[Watc
     reads = ReadPool(messenger_database)
     storage = evolve(memory_storage(), begin=PostgresStorage(engine, 10).begin, views=PostgresViews(reads))
     async with accounts_world(storage, tmp_path / "mail") as people:
-        await people.join("known@example.com")
+        await people.join_by_letter("known@example.com")
         await people.sign_up_as("unconfirmed@example.com")
         yield Watched(people, engine)
     await reads.close()

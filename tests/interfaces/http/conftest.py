@@ -9,7 +9,6 @@ from attrs import define, field, frozen
 from starlette.applications import Starlette
 
 from application.accounts.authenticate import Authenticate
-from application.accounts.confirm_email import ConfirmEmail
 from application.accounts.sign_up import SignUp
 from application.actor import Actor
 from application.messages.send import SendMessage, Sent
@@ -26,7 +25,6 @@ from domain.errors import DomainError
 from domain.ids import ChatId
 from domain.message import Body
 from domain.notification import Letter
-from domain.session import Fingerprint
 from infrastructure.crypto.tokens import JwtTokens
 from infrastructure.memory.limiter import MemoryLimiter
 from infrastructure.memory.storage import MemoryStorage
@@ -129,9 +127,7 @@ class HttpWorld:
         return self.mailbox.tokens[-1]
 
     async def person(self, email: str) -> HttpPerson:
-        token = await self.letter_to(email)
-        command = ConfirmEmail(token=token, fingerprint=Fingerprint("test"))
-        signed_in = await self.messenger.accounts.confirm_email(command)
+        signed_in = await self.accounts.join(email, PASSWORD, device="test")
         actor = await self.messenger.accounts.authenticate(Authenticate(token=signed_in.access_token))
         return HttpPerson(actor, signed_in.access_token, self.client(signed_in.access_token))
 

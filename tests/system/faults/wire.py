@@ -81,6 +81,8 @@ class End(asyncio.Protocol):
     transport: asyncio.Transport | None = None
     onward: "Way | None" = None
     """Where that goes which is heard here."""
+    early: list[bytes] = field(factory=list)
+    """What was heard before there was a way. Python 3.11.2 reads from a transport that was paused as it was made."""
     pipe: "Pipe | None" = None
 
     @override
@@ -91,14 +93,25 @@ class End(asyncio.Protocol):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.onward is not None:
-            self.onward.put(data)
+        self._pass_on(data)
 
     @override
     def eof_received(self) -> bool:
-        if self.onward is not None:
-            self.onward.put(b"")
+        self._pass_on(b"")
         return True
+
+    def _pass_on(self, chunk: bytes) -> None:
+        if self.onward is None:
+            self.early.append(chunk)
+        else:
+            self.onward.put(chunk)
+
+    def lead(self, onward: "Way") -> None:
+        """From now on what is heard goes there, after what was heard before."""
+        self.onward = onward
+        for chunk in self.early:
+            onward.put(chunk)
+        self.early.clear()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -237,8 +250,9 @@ class Pipe:
         room = NARROW if self.wire.weather.is_narrow else ON_THE_WAY
         self.up = Way(self.wire, self, client, server, is_up=True, left=lefts[0], room=room)
         self.down = Way(self.wire, self, server, client, is_up=False, left=lefts[1], room=room)
-        self.client.onward, self.server.onward = self.up, self.down
         self.client.pipe = self.server.pipe = self
+        self.client.lead(self.up)
+        self.server.lead(self.down)
 
     def way_to(self, end: End) -> Way:
         return self.up if end is self.server else self.down
