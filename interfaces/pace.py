@@ -87,8 +87,8 @@ class Pace:
     _warning: str = ACCOUNT_WAITS
     _taken_until: dict[Asking, float] = field(init=False, factory=dict)
     """The time that past requests have taken up, for those whose time is in the future; the latest request last."""
-    _unread: dict[Asking, int] = field(init=False, factory=dict)
-    """How many sockets of each are not read, because too much of what they sent waits."""
+    _unread: dict[AccountId, int] = field(init=False, factory=dict)
+    """How many sockets of each account are not read, because too much of what they sent waits."""
     _waiting: ThrottledWarning = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -140,19 +140,19 @@ class Pace:
         """Counts a request that a limit has refused as `REFUSED`."""
         self.charge_as(asking, REFUSED)
 
-    def note_unread(self, asking: Asking) -> None:
-        """Notes that a socket is not read from now on, because too much of what it sent waits."""
-        self._unread[asking] = self._unread.get(asking, 0) + 1
+    def note_unread(self, account: AccountId) -> None:
+        """Notes that a socket of an account is not read from now on, because too much of what it sent waits."""
+        self._unread[account] = self._unread.get(account, 0) + 1
 
-    def note_read(self, asking: Asking) -> None:
+    def note_read(self, account: AccountId) -> None:
         """Notes that such a socket is read again, or gone."""
-        self._unread[asking] -= 1
-        if not self._unread[asking]:
-            del self._unread[asking]
+        self._unread[account] -= 1
+        if not self._unread[account]:
+            del self._unread[account]
 
-    def weight_of_unread(self, asking: Asking) -> int:
+    def weight_of_unread(self, account: AccountId) -> int:
         """Returns the number of requests for which a frame of an unread socket counts (`UNREAD`)."""
-        return min(self._unread.get(asking, 1), UNREAD)
+        return min(self._unread.get(account, 1), UNREAD)
 
     def give_back(self, asking: Asking) -> None:
         """Returns a moment that was taken, for later requests."""

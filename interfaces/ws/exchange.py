@@ -21,7 +21,7 @@ from application.errors import ApplicationError, OutcomeUnknown, Overloaded, Una
 from application.messages.send import Sent
 from application.ports.limiter import TooManyRequests
 from domain.errors import DomainError
-from domain.ids import ChatId
+from domain.ids import AccountId, ChatId
 from interfaces import whereabouts
 from interfaces.live.listener import End, Listener
 from interfaces.pace import FRAMES, Asking, Pace
@@ -131,8 +131,8 @@ class Exchange:
     _uncounted: int = field(init=False, default=0)
     """Frames that were parsed, and are not counted as requests yet."""
     _is_paused: bool = field(init=False, default=False)
-    _unread_by: tuple[Pace, Asking] | None = field(init=False, default=None)
-    """The pace that counts this socket as unread, and for whom. The transport does not read it because its frames wait for moments."""
+    _unread_of: AccountId | None = field(init=False, default=None)
+    """The account whose pace counts this socket among those that are not read because their frames wait for moments."""
     _is_there: bool = field(init=False, default=False)
     _place: tuple[Hashable, ...] | None = field(init=False, default=None)
     """The place of the client among the sockets of its session, account and network, once it has entered."""
@@ -203,21 +203,19 @@ class Exchange:
     @property
     def _weight(self) -> int:
         """The number of requests for which a frame counts."""
-        if self._unread_by is None:
-            return 1
-        pace, asking = self._unread_by
-        return pace.weight_of_unread(asking)
+        return 1 if self._unread_of is None else self._services.pace.weight_of_unread(self._unread_of)
 
     def _note_unread(self) -> None:
-        if self._unread_by is None and self._is_there:
-            pace, asking = self._unread_by = self._paced_by
-            pace.note_unread(asking)
+        """Only sockets of an account make each other's frames dearer. Those of a network may belong to people who do not know each other."""
+        actor = self._connection.actor
+        if actor is not None and self._unread_of is None and self._is_there:
+            self._unread_of = actor.account_id
+            self._services.pace.note_unread(actor.account_id)
 
     def _note_read(self) -> None:
-        if self._unread_by is not None:
-            pace, asking = self._unread_by
-            self._unread_by = None
-            pace.note_read(asking)
+        account, self._unread_of = self._unread_of, None
+        if account is not None:
+            self._services.pace.note_read(account)
 
     @property
     def _paced_by(self) -> tuple[Pace, Asking]:

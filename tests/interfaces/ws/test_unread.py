@@ -55,6 +55,15 @@ class Eve:
         assert socket._exchange is not None
         self.exchanges.append(socket._exchange)
 
+    async def connect(self) -> None:
+        """Opens a socket that does not tell whose it is."""
+        before = sockets(self.house)
+        self.lines.append(await self.house.line(self.chat))
+        (socket,) = sockets(self.house) - before
+        await until(lambda: socket._exchange is not None)
+        assert socket._exchange is not None
+        self.exchanges.append(socket._exchange)
+
     def owes(self) -> None:
         self.pace.charge(self.account, int(SOON * PER_SECOND) * BYTES)
 
@@ -189,6 +198,22 @@ async def test_small_frames_that_wait_make_each_other_dearer(eve: Eve) -> None:
     since = eve.wait()
     second.count(FRAMES)
     assert eve.requests(eve.pace, since) == 1
+
+
+async def test_strangers_of_one_network_do_not_make_each_other_dearer(
+    eve: Eve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows yet whose the sockets are, and many people may have one address."""
+    for _ in range(2):
+        await eve.connect()
+    pace, network = eve.house.services.moments.pace, eve.exchanges[0]._network
+    of_test = {"per_second": PER_SECOND, "saved_seconds": 0.0, "_now": lambda: 0.0, "_taken_until": {}}
+    for name, value in of_test.items():
+        monkeypatch.setattr(pace, name, value)
+    pace.take(network)
+    for exchange in (*eve.exchanges, *eve.exchanges):
+        assert exchange.count(FRAMES) > 0
+    assert pace.take(network) == pytest.approx((1 + 4) / PER_SECOND)
 
 
 async def test_waiting_messages_stay_counted_beside_small_frames(eve: Eve) -> None:
