@@ -319,6 +319,8 @@ def test_is_set_up_for_the_whole_process(
 ) -> None:
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers[:])
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     level = root.level
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - it has a descriptor
         monkeypatch.setattr(sys, "stderr", nowhere)
