@@ -206,7 +206,7 @@ class Exchange:
         return 1 if self._unread_of is None else self._services.pace.weight_of_unread(self._unread_of)
 
     def _note_unread(self) -> None:
-        """Only sockets of an account make each other's frames dearer. Those of a network may belong to people who do not know each other."""
+        """Before the client has authenticated this does nothing: sockets of one network may belong to different people."""
         actor = self._connection.actor
         if actor is not None and self._unread_of is None and self._is_there:
             self._unread_of = actor.account_id

@@ -203,7 +203,7 @@ async def test_small_frames_that_wait_make_each_other_dearer(eve: Eve) -> None:
 async def test_strangers_of_one_network_do_not_make_each_other_dearer(
     eve: Eve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody knows yet whose the sockets are, and many people may have one address."""
+    """Until they authenticate, sockets of one address may belong to different people."""
     for _ in range(2):
         await eve.connect()
     pace, network = eve.house.services.moments.pace, eve.exchanges[0]._network
