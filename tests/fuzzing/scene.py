@@ -10,6 +10,9 @@ from tests.world import SignedInPerson
 FRESH: Final = 200
 """Inputs after which there are new people: hostile requests sign them out, and delete their chats."""
 
+OFTEN: Final = 1000
+"""How often one person may behave well. Who connects 1,200 times in a minute is told to wait, and a quick machine does."""
+
 
 @define(eq=False)
 class Scene:
@@ -19,10 +22,12 @@ class Scene:
     """Ids of the people, their sessions and their chats."""
     chat_id: str = ""
     _healthy: SignedInPerson | None = None
+    _asked: int = 0
 
     async def healthy(self) -> str:
-        """Return the token of the person who behaves well."""
-        if self._healthy is None:
+        """Return the token of a person who behaves well. After `OFTEN` times it is another one."""
+        self._asked += 1
+        if self._healthy is None or self._asked % OFTEN == 0:
             self._healthy = await self.house.world.person("Healthy")
             await self.house.world.chat(self._healthy.actor)
         return self._healthy.token
