@@ -88,7 +88,7 @@ class Pace:
     _taken_until: dict[Asking, float] = field(init=False, factory=dict)
     """The time that past requests have taken up, for those whose time is in the future; the latest request last."""
     _unread: dict[AccountId, int] = field(init=False, factory=dict)
-    """How many sockets of each account are not read, because too much of what they sent waits."""
+    """The number of each account's sockets that the server does not read at present, because too many of their frames wait."""
     _waiting: ThrottledWarning = field(init=False)
 
     def __attrs_post_init__(self) -> None:

@@ -78,8 +78,12 @@ def tags_in(request: Request) -> set[str]:
 
 def next_link(request: Request, query: Mapping[str, str | int]) -> Mapping[str, str]:
     """Return the ``Link`` to the next page (RFC 8288). It contains no host, so it is valid behind any proxy."""
-    path = quote(request.scope["path"], safe="/:@!$&'()*+,;=~")
-    return {"Link": f'<{path}?{urlencode(query)}>; rel="next"'}
+    return {"Link": f'<{quoted(request.scope["path"])}?{urlencode(query)}>; rel="next"'}
+
+
+def quoted(path: str) -> str:
+    """Return a path as it is written in a URL (RFC 3986, 3.3)."""
+    return quote(path, safe="/:@!$&'()*+,;=~")
 
 
 def refused(refusal: Refusal) -> Response:

@@ -4,7 +4,6 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from operator import itemgetter
 from typing import Final
-from urllib.parse import quote
 
 from attrs import Factory, define
 from starlette._utils import get_route_path
@@ -15,7 +14,7 @@ from starlette.routing import BaseRoute, Match, Route, Router, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from interfaces.http.described import description_of
-from interfaces.http.envelope import Refusal
+from interfaces.http.envelope import Refusal, quoted
 from interfaces.http.errors import Refusals
 from interfaces.http.problem import refusal_response
 
@@ -89,11 +88,12 @@ class Directory:
     def __init__(self, router: Router) -> None:
         self._router = router
         self._root = _Part()
+        self._others: list[tuple[int, BaseRoute]] = []  # whose paths are not looked up by their parts
         for number, route in enumerate(router.routes):
             if isinstance(route, Route) and ":" not in route.path:
                 self._root.add(route.path.split("/"), number, route)
             elif not isinstance(route, WebSocketRoute):
-                self._root.others.append((number, route))
+                self._others.append((number, route))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self.find(scope) if scope["type"] == "http" else None
@@ -124,8 +124,8 @@ class Directory:
             ]
             if not parts:
                 break
-        found = [route for part in parts for route in part.routes] + self._root.others
-        return sorted(found, key=itemgetter(0)) if len(parts) > 1 or self._root.others else found
+        found = [route for part in parts for route in part.routes] + self._others
+        return sorted(found, key=itemgetter(0)) if len(parts) > 1 or self._others else found
 
 
 @define(eq=False)
@@ -136,8 +136,6 @@ class _Part:
     """By the next part of the path; None leads to those that have a parameter there."""
     routes: list[tuple[int, BaseRoute]] = Factory(list)
     """Those that end here, each with its place among all."""
-    others: list[tuple[int, BaseRoute]] = Factory(list)
-    """Those whose paths are not looked up by their parts."""
 
     def add(self, names: Sequence[str], number: int, route: BaseRoute) -> None:
         if not names:
@@ -181,7 +179,7 @@ def redirect_slashes(router: Router) -> None:
             await router.not_found(scope, receive, send)
             return
         query = scope["query_string"].decode("latin-1")
-        location = quote(elsewhere, safe="/:@!$&'()*+,;=~")
+        location = quoted(elsewhere)
         await RedirectResponse(f"{location}?{query}" if query else location)(scope, receive, send)
 
     router.redirect_slashes = False

@@ -333,7 +333,7 @@ async def asking(port: int, token: str, chat: str, took: list[float]) -> AsyncIt
 
 @define(eq=False)
 class Measured:
-    """What was measured in the windows of one kind, in their order."""
+    """The measurements of all windows of one kind. Each list has one item for each window, in their order."""
 
     delivered: list[list[float]] = field(factory=list)
     asked: list[list[float]] = field(factory=list)
@@ -352,7 +352,7 @@ def p99(windows: Iterable[Sequence[float]]) -> float:
 
 
 DRAWS: Final = 500
-"""How often windows are drawn for an interval."""
+"""The number of random draws from which an interval is computed."""
 
 
 @frozen
@@ -379,7 +379,7 @@ class Ratio:
 
 
 def _divide(p99_of_some: float, p99_of_others: float) -> float:
-    """Where nothing came, the ratio is infinite, whatever came otherwise."""
+    """Returns the ratio of two p99. It is infinite if nothing was delivered in the windows of the first."""
     return float("inf") if p99_of_some == float("inf") else p99_of_some / p99_of_others
 
 

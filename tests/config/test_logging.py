@@ -1,4 +1,3 @@
-import contextlib
 import json
 import logging
 import os
@@ -17,6 +16,7 @@ import pytest
 from config.logging import CUTS, LEFT_OUT, Json, Lines, Readable, set_up
 from config.settings.groups import Log, Settings
 from config.settings.readers import Environment
+from tests.terminals import read_to_the_end
 
 PATIENCE = 60.0
 """Seconds after which something hangs."""
@@ -149,16 +149,6 @@ def test_a_reader_who_does_not_read_costs_lines_and_nothing_else(pipe: tuple[int
     assert len(numbers) + dropped == 5000
 
 
-def everything_told(terminal: int) -> bytes:
-    """What was written to a terminal that is closed. It arrives in parts, the last after the write has returned."""
-    parts = []
-    with contextlib.suppress(OSError):  # EIO is the end: the other side is closed
-        while part := os.read(terminal, 4096):
-            parts.append(part)
-    os.close(terminal)
-    return b"".join(parts)
-
-
 def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -180,7 +170,8 @@ def test_on_one_terminal_what_is_printed_comes_before_what_is_logged_after_it(
     out.close(PATIENCE)
     log.close(PATIENCE)
     os.close(terminal)
-    assert everything_told(reading).decode().split("\n")[:-1] == expected
+    assert read_to_the_end(reading).decode().split("\n")[:-1] == expected
+    os.close(reading)
 
 
 def test_output_that_nobody_reads_does_not_hold_up_the_log(

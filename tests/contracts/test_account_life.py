@@ -615,7 +615,7 @@ class TestLimits:
 
 class TestClosing:
     async def actors(self, people: AccountsWorld, *names: str) -> list[tuple[SignedIn, Actor]]:
-        """Who joined by a letter, so that its confirmation is there and goes too."""
+        """Returns people who confirmed their address by a letter. Closing an account must remove that confirmation too."""
         joined = [await people.join_by_letter(f"{name}@example.com") for name in names]
         return [(signed_in, await people.actor(signed_in)) for signed_in in joined]
 

@@ -11,7 +11,7 @@ FRESH: Final = 200
 """Inputs after which there are new people: hostile requests sign them out, and delete their chats."""
 
 OFTEN: Final = 1000
-"""How often one person may behave well. Who connects 1,200 times in a minute is told to wait, and a quick machine does."""
+"""After so many connections the well-behaved client is another person. One account may connect 1,200 times a minute, and a quick machine exceeds that."""
 
 
 @define(eq=False)

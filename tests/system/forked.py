@@ -32,7 +32,7 @@ with quick_imports():
     from config.main import main
 
 Stream = str | Connection
-"""Where a stream of a process leads: the path of a terminal or of a file, to which output is appended, or the end of a pipe."""
+"""The path of a terminal or of a file, or one end of a pipe. A process reads its input from it, or appends its output to it."""
 
 _CONTEXT: ForkServerContext = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["tests.system.warmed"])

@@ -90,7 +90,7 @@ class Run:
     sends: int = 10_000
     outages: Sequence[Outage] = OUTAGES
     replayed: int = REPLAYED
-    """How many entries this messenger tells again at most."""
+    """The most entries of a log that this messenger sends to a client that resumes."""
     record: Record = field(factory=Record)
     talkers: list[Talker] = field(factory=list)
     rooms: list[Room] = field(factory=list)

@@ -62,7 +62,7 @@ class Server:
     is_new: bool = True
     """Whether it makes its embedded database itself. Otherwise it finds one in which it has started once already."""
     is_empty: bool = False
-    """Whether it finds an embedded database without tables, in place of making the whole, which takes a second of a processor."""
+    """True if it starts with a copy of an embedded database that has no tables. To make one takes a second of a processor."""
     process: subprocess.Popen[bytes] | forked.Forked | None = None
     _letters: dict[Path, EmailMessage] = field(factory=dict, init=False, repr=False)
     """Those that were read already: none ever changes."""

@@ -7,7 +7,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -23,6 +22,7 @@ from tests.infrastructure.smtp.sink import Sink, serving
 from tests.system import forked
 from tests.system.client import Visit
 from tests.system.server import PATIENCE, Server
+from tests.terminals import read_to_the_end
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -79,14 +79,6 @@ class Line:
     def _environment(self, settings: Mapping[str, str]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
         return {**kept, "PYTHONPATH": str(ROOT), "ENVIRONMENT": "LOCAL", **self.settings, **settings}
-
-
-def read_to_the_end(terminal: int) -> bytes:
-    shown = b""
-    with suppress(OSError):  # so ends a terminal that nobody holds any more
-        while some := os.read(terminal, 65536):
-            shown += some
-    return shown
 
 
 @pytest.fixture

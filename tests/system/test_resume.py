@@ -23,7 +23,7 @@ MakePostgres = Callable[..., Postgres]
 MUTANTS = Path(__file__).with_name("mutants")
 SMALLER = Path(__file__).with_name("smaller") / "replays"
 REPLAYED = 300
-"""What that folder has the messenger tell at most."""
+"""The most entries that a messenger sends to a client that resumes, if `SMALLER` is on its path."""
 
 
 def begin(

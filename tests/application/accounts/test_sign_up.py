@@ -32,7 +32,7 @@ async def test_a_confirmed_address_is_taken_in_any_case(people: AccountsWorld) -
     await people.join("new@example.com")
     with pytest.raises(EmailTaken):
         await people.sign_up_as("New@Example.com")
-    assert people.woken == [], "nobody is told of a letter that is not there"
+    assert people.woken == [], "no letter was written, so nothing wakes the sender of letters"
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ class Eve:
         return round((pace.take(self.account) - since) * PER_SECOND) - 1
 
     def wait(self) -> float:
-        """What the account waits for."""
+        """Takes a moment, and returns the seconds for which the account waits for it."""
         return self.pace.take(self.account)
 
 

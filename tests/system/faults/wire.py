@@ -82,7 +82,7 @@ class End(asyncio.Protocol):
     onward: "Way | None" = None
     """Where that goes which is heard here."""
     early: list[bytes] = field(factory=list)
-    """What was heard before there was a way. Python 3.11.2 reads from a transport that was paused as it was made."""
+    """The bytes that arrived before ``onward`` was set. Python 3.11.2 reads from a transport even if `connection_made` pauses it."""
     pipe: "Pipe | None" = None
 
     @override
