@@ -6,9 +6,9 @@ from contextlib import suppress
 
 def read_to_the_end(terminal: int) -> bytes:
     """
-    Returns all that was written to a terminal, of which ``terminal`` is our side. It ends when nobody has the other side open.
+    Reads from our side of a terminal until every process has closed the other side, and returns everything that was written there.
 
-    One read returns what has arrived, and the last part may arrive after the write has returned.
+    A single read is not enough: the last part may arrive after the write has returned.
     """
     shown = b""
     with suppress(OSError):  # EIO is the end
