@@ -499,7 +499,9 @@ def _resumed(connection: _Connection, place: int, truth: _Truth) -> Iterator[Fau
         if known.position < (least := truth.least(chat, since)):
             yield "D13", f"chat {chat} was known up to {known.position}, not {least}"
         least, most = before(truth.sure, mine, since), before(truth.tried, mine, place)
-        if not least <= known.read_up_to <= most:
+        # a mark that passes only own messages is told with the next one at the latest
+        has_missed = foreign(truth.picture.kept[chat], client.profile, known.read_up_to + 1, least)
+        if has_missed or known.read_up_to > most:
             yield "D9", f"{known.read_up_to} was the mark in {chat}, not {least} to {most}"
 
 
