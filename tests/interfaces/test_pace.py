@@ -406,15 +406,13 @@ async def test_people_who_are_named_are_charged(house: House, monkeypatch: pytes
     await line.head()
     line.say(type="auth", token=(await house.person("Ann")).token)
     charged.clear()
-    for number, (asked, fields, named) in enumerate(
-        (
-            ("create_chat", {"name": "new", "members": two}, 2),
-            ("change_chat", {"chat_id": chat, "members": two[:1]}, 1),
-            ("add_members", {"chat_id": chat, "profile_ids": two}, 2),
-            ("remove_member", {"chat_id": chat, "profile_id": two[0]}, 0),
-        ),
-        1,
-    ):
+    changes: list[tuple[str, dict[str, Any], int]] = [
+        ("create_chat", {"name": "new", "members": two}, 2),
+        ("change_chat", {"chat_id": chat, "members": two[:1]}, 1),
+        ("add_members", {"chat_id": chat, "profile_ids": two}, 2),
+        ("remove_member", {"chat_id": chat, "profile_id": two[0]}, 0),
+    ]
+    for number, (asked, fields, named) in enumerate(changes, 1):
         line.say(type=asked, id=number, **fields)
         while (await line.hear()).get("id") != number:
             pass
