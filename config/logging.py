@@ -98,7 +98,9 @@ def _tells_of_a_migration(record: logging.LogRecord) -> bool:
     return record.levelno > logging.INFO or str(record.msg).startswith("Running")
 
 
-_encode = json.JSONEncoder(ensure_ascii=False, default=str).encode  # `json.dumps` would make an encoder for each line
+_encode = json.JSONEncoder(
+    ensure_ascii=False, default=str
+).encode  # `json.dumps` would make an encoder for each line
 
 
 class Json(logging.Formatter):
