@@ -62,7 +62,7 @@ class AuthenticateForPageHandler:
         self, caller: Authenticate, asked: PageAsked, has_room: Callable[[AccountId], bool]
     ) -> tuple[Actor, HistoryPage | None]:
         """
-        The page is None if it must be read by itself: because it was not read yet, or the actor may not see it, or
+        The page is None if the caller must still read it: because the session was not seen before, the actor may not see the page, or
         ``has_room`` says that the account asks too much at present, so that its requests have to wait before they cost more.
 
         Raises:

@@ -134,7 +134,7 @@ async def actor_and_page(
 ) -> tuple[Actor, HistoryPage | None]:
     """
     Authenticate the caller of a request for a page of history like `actor_of`, and read the page in the same exchange with
-    storage. The page is None if it must be read by itself.
+    storage. The page is None if it must still be read.
 
     Raises:
         NotAuthenticated, Overloaded: See `actor_of`.

@@ -1,4 +1,4 @@
-"""Whoever is let in may read at once: the page that is read beside the session opens nothing by itself."""
+"""A page of history is read in the same exchange as the session of its reader, and is shown only if that session is live."""
 
 from collections.abc import Collection
 from uuid import uuid4
