@@ -10,6 +10,7 @@ from attrs import define
 
 from infrastructure.postgres.driver import reads
 from interfaces import slices
+from interfaces.wire.codec import dumps
 
 Made = Callable[[Callable[[Any], Any], Sequence[Any]], Awaitable[Sequence[Any]]]
 
@@ -59,3 +60,10 @@ async def test_others_have_turns_while_rows_are_decoded(
     monkeypatch.setattr(reads, "SLICE", 2)
     found, had = await turns_of_others(reads._all_rows(Cursor(count)))  # type: ignore[arg-type]  # what is used of one
     assert (found, had) == ([*range(count)], turns)
+
+
+async def test_items_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "SLICE", 2)
+    items = [{"name": "Ann", "count": 1}, {"name": "Zoë"}, {}]
+    encoded, turns = await turns_of_others(slices.encoded(dict, items))
+    assert (dumps({"data": encoded}), turns) == (dumps({"data": items}), 1)
