@@ -23,7 +23,8 @@ from application.updates.typing import ShowTyping
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
 from domain.ids import ChatId, Position, Seq
-from interfaces.live.hub import RUN_BYTES, Hub
+from domain.message import BODY_LIMIT
+from interfaces.live.hub import Hub
 from interfaces.wire.frames import Frame
 from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.closing import Close
@@ -518,7 +519,7 @@ class TestHealing:
         for number in range(3):
             await here.say(ann, chat, str(number))
         await here.messenger.chats.change(ann, ChangeChat(chat_id=chat, name="Other"))
-        await here.say(ann, chat, "x" * RUN_BYTES)
+        await here.say(ann, chat, "🙂" * BODY_LIMIT)
         await here.say(ann, chat, "last")
         together: list[int] = []
         connection.outbox.writer = Together(ear, together)
