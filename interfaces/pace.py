@@ -24,6 +24,12 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 10
 """A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
+PEOPLE: Final = 10
+"""
+A change counts as one more request for each so many people whom it names to be put into a group, because each of them costs several
+rows and an entry in a log of their own.
+"""
+
 SOCKETS: Final = 100
 """A message counts as one more request for each so many sockets that it is told to, because each costs a write."""
 
@@ -115,6 +121,11 @@ class Pace:
         self._add(asking, 1 / self.per_second, now)
         return max(wait, 0.0)
 
+    def has_room(self, asking: Asking) -> bool:
+        """Whether a request that is made now would not wait. Nothing is taken."""
+        now = self._now()
+        return self._taken_until.get(asking, now) - now - self.saved_seconds <= 0.0
+
     def charge(self, asking: Asking, answered: int) -> None:
         """
         Counts an answer of so many bytes, which later requests wait for. What is due is at most what one request more than
@@ -126,6 +137,10 @@ class Pace:
     def charge_change(self, asking: Asking) -> None:
         """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
         self.charge_as(asking, CHANGE)
+
+    def charge_named(self, asking: Asking, people: int) -> None:
+        """Counts what it costs to put so many people into a group, beside the change itself."""
+        self.charge_as(asking, 1 + people // PEOPLE)
 
     def charge_told(self, asking: Asking, sockets: int) -> None:
         """Counts what a message or typing costs that was told to so many sockets of this process, beside the request itself."""

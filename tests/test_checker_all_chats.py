@@ -12,6 +12,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from tests.checker.all_chats import FURTHER_PAGE
 from tests.checker.history import (
     Acked,
     AllConnecting,
@@ -167,6 +168,7 @@ KEPT = Kept(
     changes={3: orjson.dumps(RENAMED, option=orjson.OPT_SORT_KEYS).decode()},
     members=[ANN, BOB, "dan"],
 )
+KEPT_OLD = Kept(at=12.1, chat=OLD, messages=[], changes={}, members=[CID])
 SEEN = MarkSeen(at=12.3, ask=9, seq=6)
 
 GOOD: Sequence[Event] = [
@@ -213,7 +215,7 @@ GOOD: Sequence[Event] = [
     LAST,
     QUIET,
     KEPT,
-    Kept(at=12.1, chat=OLD, messages=[], changes={}, members=[CID]),
+    KEPT_OLD,
     Asked(at=12.2, ask=9, connection=None, chat=CHAT, profile=ANN, session="s"),
     SEEN,
 ]
@@ -263,6 +265,12 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "a page shows a chat after its removal": (
         "D11",
         before(GOAWAY, heard(3.3, 1, "snapshot", id="r9", chats=[entry(None, chat=OLD)], next=None)),
+    ),
+    "a further page shows a chat that was left long before": (
+        "D11",
+        before(
+            BACK_AGAIN, heard(5.35, 3, "snapshot", id=FURTHER_PAGE, chats=[entry(None, chat=OLD)], next=None)
+        ),
     ),
     "the removal of a chat is not told": ("D11", without(REMOVED)),
     "who was put out hears more": (
@@ -352,6 +360,21 @@ def test_a_client_that_begins_with_its_storage_knows_again_what_it_had_forgotten
     """The storage held the former cursor and its chats, because there was no new one to replace them."""
     history = list(GOOD)
     before(QUIET, *FORGETS, evolve(RETURNS, is_restored=True), *RETURNED)(history)
+    assert judge(history, LIMITS) == []
+
+
+def test_a_further_page_may_show_a_chat_that_is_joined_again_before_that_is_told() -> None:
+    history = list(GOOD)
+    changes = [
+        event(at=5.01, chat=OLD, profile=profile)
+        for profile, *events in ((CID, Leaving, Cut), (ANN, Joined, Belongs))
+        for event in events
+    ]
+    page = heard(5.35, 3, "snapshot", id=FURTHER_PAGE, chats=[entry(None, chat=OLD)], next=None)
+    together(
+        before(BACK_AGAIN, *changes, page),
+        instead_of(KEPT_OLD, evolve(KEPT_OLD, members=[ANN, "dan", "eli"])),
+    )(history)
     assert judge(history, LIMITS) == []
 
 

@@ -54,12 +54,15 @@ def test_no_account_gets_more_than_its_rate_and_what_it_saved(
     for account, count, seconds in moves:
         hand.at += seconds
         for _ in range(count):
+            has_room = pace.has_room(account)
             try:
                 wait = pace.take(account)
             except Overloaded:
+                assert not has_room
                 assert begun[account][-1] + 0.1 > hand.at + pace.most_seconds
                 continue
             assert wait <= pace.most_seconds
+            assert has_room == (wait == 0.0)
             begun[account].append(hand.at + wait)
     for moments in begun.values():
         assert moments == sorted(moments), "they begin in the order in which they came"
@@ -107,6 +110,14 @@ def test_changes_count_as_more_requests() -> None:
     pace.charge_change(ANN)
     assert pace.take(ANN) == pytest.approx(CHANGE / 10)
     assert pace.take(BOB) == 0.0
+
+
+@pytest.mark.parametrize(("people", "requests"), [(0, 0), (9, 0), (10, 1), (55, 5)])
+def test_people_who_are_named_count_as_more_requests(people: int, requests: int) -> None:
+    pace = Pace(10, 0.0, now=Hand())
+    assert pace.take(ANN) == 0.0
+    pace.charge_named(ANN, people)
+    assert pace.take(ANN) == pytest.approx((1 + requests) / 10)
 
 
 def test_the_log_says_that_it_may_be_a_proxy(caplog: pytest.LogCaptureFixture) -> None:
@@ -376,6 +387,41 @@ async def test_changes_are_charged_over_http(house: House, charged: list[object]
         assert len(charged) == len(changes)
 
 
+async def test_people_who_are_named_are_charged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[tuple[object, int]] = []
+    monkeypatch.setattr(Pace, "charge_named", lambda _, asking, people: charged.append((asking, people)))
+    chat, owner = await house.chat("Ann"), await actor_of(house, "Ann")
+    two = [str((await actor_of(house, name)).profile_id) for name in ("Bob", "Cid")]
+    async with asking(house, "Ann") as client:
+        for way, (change, named) in enumerate(
+            (
+                (client.post("/chats/", json={"name": "new", "members": two}), 2),
+                (client.put(f"/chats/{chat}/", json={"members": two[:1]}), 1),
+                (client.post(f"/chats/{chat}/members/", json={"profileIds": two}), 2),
+            ),
+            1,
+        ):
+            answer = await change
+            assert answer.is_success, answer.text
+            assert charged == [*charged[: way - 1], (owner.account_id, named)]
+    line = await house.dial()
+    line.writer.write(handshake("/ws"))
+    await line.head()
+    line.say(type="auth", token=(await house.person("Ann")).token)
+    charged.clear()
+    changes: list[tuple[str, dict[str, Any], int]] = [
+        ("create_chat", {"name": "new", "members": two}, 2),
+        ("change_chat", {"chat_id": chat, "members": two[:1]}, 1),
+        ("add_members", {"chat_id": chat, "profile_ids": two}, 2),
+        ("remove_member", {"chat_id": chat, "profile_id": two[0]}, 0),
+    ]
+    for number, (asked, fields, named) in enumerate(changes, 1):
+        line.say(type=asked, id=number, **fields)
+        while (await line.hear()).get("id") != number:
+            pass
+        assert charged == [*charged[: number - 1], (owner.account_id, named)]
+
+
 async def test_changes_are_charged_on_sockets(house: House, charged: list[object]) -> None:
     ann = await house.person("Ann")
     line = await house.dial()
@@ -500,9 +546,17 @@ async def test_a_socket_that_finds_no_place_costs_its_network_a_moment(
     assert given_back == ["127.0.0.1"]
 
 
-async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
+@pytest.mark.parametrize("before", ["nothing was asked", "a page was asked", "the page itself was read"])
+async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(
+    house: House, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat = await house.chat("Ann")
     actor = await actor_of(house, "Ann")
+    if before != "nothing was asked":
+        async with asking(house, "Ann") as client:
+            assert (await client.get(f"/chats/{chat}/history/")).is_success
+    if before == "the page itself was read":  # as of two requests at once that both find room for one
+        monkeypatch.setattr(Pace, "has_room", lambda *_: True)
     house.services.pace.charge(actor.account_id, PER_SECOND * BYTES)
     async with asking(house, "Ann") as client, asking(house, "Ann") as owner:
         waiting = asyncio.create_task(client.get(f"/chats/{chat}/history/"))
