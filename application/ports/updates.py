@@ -125,7 +125,7 @@ ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
 """The events of a chat's log, with the names of the people in them."""
 
 UpdateBesideLogs = PersonalEvent | MessagesRead | Typing | Moved | PresenceUpdate | LimitUsed
-"""What is published without being an entry of a chat's log."""
+"""Published updates that are no entries of a chat's log."""
 
 Update = ChatUpdate | UpdateBesideLogs
 

@@ -32,7 +32,7 @@ class Tick:
     """Calls back at the end of the current tick of the event loop, after the callbacks that are already scheduled."""
 
     shared_writes: SharedWrites = Factory(SharedWrites)
-    """What may be written later. It is kept here because each attribute of a socket takes memory."""
+    """The writes that may wait. Sockets find them here, because each attribute of a socket takes memory."""
     _waiting: list[Callable[[], None]] = field(init=False, factory=list)
 
     def at_its_end(self, do: Callable[[], None]) -> None:
