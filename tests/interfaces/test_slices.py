@@ -64,6 +64,6 @@ async def test_others_have_turns_while_rows_are_decoded(
 
 async def test_items_are_encoded_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slices, "SLICE", 2)
-    items = [{"name": "Ann", "count": 1}, {"name": "Zoë"}, {}]
-    encoded, turns = await turns_of_others(slices.encoded(dict, items))
+    items: list[dict[str, object]] = [{"name": "Ann", "count": 1}, {"name": "Zoë"}, {}]
+    encoded, turns = await turns_of_others(slices.encoded(lambda item: {**item}, items))
     assert (dumps({"data": encoded}), turns) == (dumps({"data": items}), 1)
