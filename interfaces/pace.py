@@ -24,6 +24,12 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 10
 """A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others."""
 
+PEOPLE: Final = 10
+"""
+A change counts as one more request for each so many people whom it names to be put into a group, because each of them costs several
+rows and an entry in a log of their own.
+"""
+
 SOCKETS: Final = 100
 """A message counts as one more request for each so many sockets that it is told to, because each costs a write."""
 
@@ -126,6 +132,10 @@ class Pace:
     def charge_change(self, asking: Asking) -> None:
         """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
         self.charge_as(asking, CHANGE)
+
+    def charge_named(self, asking: Asking, people: int) -> None:
+        """Counts what it costs to put so many people into a group, beside the change itself."""
+        self.charge_as(asking, 1 + people // PEOPLE)
 
     def charge_told(self, asking: Asking, sockets: int) -> None:
         """Counts what a message or typing costs that was told to so many sockets of this process, beside the request itself."""

@@ -20,9 +20,37 @@ else
     done
 fi
 
-if ! .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then
-    rm -rf .venv
+has_pip() { .venv/bin/python -c 'import sys, pip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; }
+has_pip || rm -rf .venv
+
+# What generates and checks clients in the tests. Each has a folder of its own, so that it clashes with nothing here.
+clients=.venv/clients
+install_node_clients() {
+    if command -v npm >/dev/null 2>&1; then
+        mkdir -p "$clients/node"
+        cp tests/clients/package.json tests/clients/package-lock.json "$clients/node/"
+        npm ci --prefix "$clients/node" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+    else
+        echo "npm is missing, so the tests of TypeScript clients are skipped (on Debian and Ubuntu: apt-get install npm)."
+    fi
+}
+install_python_clients() {
+    .venv/bin/python -m venv --without-pip "$clients/python"
+    into="$clients/python/bin/python"
+    pinned -r requirements/clients.txt
+}
+
+# npm takes as long as all of Python's, and needs none of it.
+of_node=
+if [ "$what" = dev ]; then
+    rm -rf "$clients"
+    install_node_clients &
+    of_node=$!
+fi
+
+if ! has_pip; then
     if ! "$python" -m venv .venv >/dev/null 2>&1; then
+        [ -z "$of_node" ] || wait "$of_node" || true
         rm -rf .venv
         version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
         echo "Python's venv is missing: install python3-venv (on Debian and Ubuntu: apt-get install python3-venv, or python$version-venv)." >&2
@@ -39,31 +67,17 @@ pinned() { pip ${into:+--python "$into"} install --require-hashes --only-binary 
 compiled= into=
 [ "$what" = run ] || compiled=--no-compile
 
-# What generates and checks clients in the tests. Each has a folder of its own, so that it clashes with nothing here.
-install_clients() {
-    clients=.venv/clients
-    rm -rf "$clients"
-    .venv/bin/python -m venv --without-pip "$clients/python"
-    into="$clients/python/bin/python"
-    pinned -r requirements/clients.txt
-    if command -v npm >/dev/null 2>&1; then
-        mkdir -p "$clients/node"
-        cp tests/clients/package.json tests/clients/package-lock.json "$clients/node/"
-        npm ci --prefix "$clients/node" --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
-    else
-        echo "npm is missing, so the tests of TypeScript clients are skipped (on Debian and Ubuntu: apt-get install npm)."
-    fi
-}
 [ "$what" = run ] || pinned -r requirements/pip.txt
-beside=
+of_python=
 if [ "$what" = dev ]; then
-    install_clients &
-    beside=$!
+    install_python_clients &
+    of_python=$!
 fi
 
 pinned -r "requirements/$what.txt" -r requirements/build.txt
 pip install --no-deps --no-build-isolation --no-index --editable .
-[ -z "$beside" ] || wait "$beside"
+[ -z "$of_node" ] || wait "$of_node"
+[ -z "$of_python" ] || wait "$of_python"
 
 mkdir -p "$(dirname "$stamp")"
 rm -f "$(dirname "$stamp")/$what"-*

@@ -12,6 +12,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from tests.checker.all_chats import FURTHER_PAGE
 from tests.checker.history import (
     Acked,
     AllConnecting,
@@ -144,6 +145,8 @@ GONE = heard(2.4, 1, "presence", user_id=BOB, online=False, last_seen_at="2026-1
 REMOVED = heard(3.1, 1, "chat_removed", chat_id=OLD, reason="removed")
 GOAWAY = heard(3.4, 1, "goaway", within=1)
 LEFT = AllEnded(at=3.5, connection=1, code=1012)
+MARKED = MarkStarted(at=4.1, chat=CHAT, profile=ANN, up_to=6)
+SEEN_AT_FIRST = MarkSeen(at=4.3, ask=8, seq=6)
 BACK = connecting(5.0, 3, ANN, has_cursor=True)
 GAP = heard(5.2, 3, "gap", chat_id=CHAT, after=4, before=9, state=entry(SEVEN, name="new"))
 MARK = heard(5.3, 3, "read_up_to", chat_id=CHAT, seq=6, unread_count=1, last_seq=7)
@@ -165,6 +168,7 @@ KEPT = Kept(
     changes={3: orjson.dumps(RENAMED, option=orjson.OPT_SORT_KEYS).decode()},
     members=[ANN, BOB, "dan"],
 )
+KEPT_OLD = Kept(at=12.1, chat=OLD, messages=[], changes={}, members=[CID])
 SEEN = MarkSeen(at=12.3, ask=9, seq=6)
 
 GOOD: Sequence[Event] = [
@@ -195,9 +199,9 @@ GOOD: Sequence[Event] = [
     GOAWAY,
     LEFT,
     *(event for message in (FOUR, FIVE, SIX, SEVEN) for event in stored(4.0, message)),
-    MarkStarted(at=4.1, chat=CHAT, profile=ANN, up_to=6),
+    MARKED,
     Asked(at=4.2, ask=8, connection=None, chat=CHAT, profile=ANN, session="s"),
-    MarkSeen(at=4.3, ask=8, seq=6),
+    SEEN_AT_FIRST,
     BACK,
     heard(5.1, 3, "auth_success", cursor="c1"),
     GAP,
@@ -211,7 +215,7 @@ GOOD: Sequence[Event] = [
     LAST,
     QUIET,
     KEPT,
-    Kept(at=12.1, chat=OLD, messages=[], changes={}, members=[CID]),
+    KEPT_OLD,
     Asked(at=12.2, ask=9, connection=None, chat=CHAT, profile=ANN, session="s"),
     SEEN,
 ]
@@ -261,6 +265,12 @@ FAULTS: dict[str, tuple[str, Plant]] = {
     "a page shows a chat after its removal": (
         "D11",
         before(GOAWAY, heard(3.3, 1, "snapshot", id="r9", chats=[entry(None, chat=OLD)], next=None)),
+    ),
+    "a further page shows a chat that was left long before": (
+        "D11",
+        before(
+            BACK_AGAIN, heard(5.35, 3, "snapshot", id=FURTHER_PAGE, chats=[entry(None, chat=OLD)], next=None)
+        ),
     ),
     "the removal of a chat is not told": ("D11", without(REMOVED)),
     "who was put out hears more": (
@@ -351,6 +361,38 @@ def test_a_client_that_begins_with_its_storage_knows_again_what_it_had_forgotten
     history = list(GOOD)
     before(QUIET, *FORGETS, evolve(RETURNS, is_restored=True), *RETURNED)(history)
     assert judge(history, LIMITS) == []
+
+
+def test_a_further_page_may_show_a_chat_that_is_joined_again_before_that_is_told() -> None:
+    history = list(GOOD)
+    changes = [
+        event(at=5.01, chat=OLD, profile=profile)
+        for profile, *events in ((CID, Leaving, Cut), (ANN, Joined, Belongs))
+        for event in events
+    ]
+    page = heard(5.35, 3, "snapshot", id=FURTHER_PAGE, chats=[entry(None, chat=OLD)], next=None)
+    together(
+        before(BACK_AGAIN, *changes, page),
+        instead_of(KEPT_OLD, evolve(KEPT_OLD, members=[ANN, "dan", "eli"])),
+    )(history)
+    assert judge(history, LIMITS) == []
+
+
+@pytest.mark.parametrize(("author", "rules"), [(ANN, set()), (BOB, {"D9", "D10"})])
+def test_a_mark_that_passes_only_own_messages_need_not_be_told(author: str, rules: set[str]) -> None:
+    seven = evolve(SEVEN, author=author)
+    messages = [seven if each is SEVEN else each for each in MESSAGES]
+    history = list(GOOD)
+    for event, other in (
+        *zip(stored(4.0, SEVEN), stored(4.0, seven), strict=True),
+        (KEPT, evolve(KEPT, messages=messages)),
+        (MARKED, evolve(MARKED, up_to=7)),
+        (SEEN_AT_FIRST, evolve(SEEN_AT_FIRST, seq=7)),
+        (SEEN, evolve(SEEN, seq=7)),
+    ):
+        history[history.index(event)] = other
+    changed(MARK, unread_count=int(author == BOB))(history)
+    assert {violation.rule for violation in judge(history, LIMITS)} == rules
 
 
 @pytest.mark.parametrize("name", FAULTS)

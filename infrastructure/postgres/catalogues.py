@@ -10,7 +10,7 @@ from domain.catalogue import Catalogue, CatalogueNotFound, Entry
 from infrastructure.postgres.driver.connection import READ_SNAPSHOT
 from infrastructure.postgres.driver.engine import transaction
 from infrastructure.postgres.driver.errors import in_our_terms
-from infrastructure.postgres.driver.unnest import rows_as_table
+from infrastructure.postgres.driver.unnest import columns, table_of_rows
 from infrastructure.postgres.schema.catalogue_tables import catalogue, catalogue_entry
 
 
@@ -106,7 +106,7 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
     if not rows:
         return
     names = list(rows[0])
-    new_rows = rows_as_table(table, rows, "new_rows")
+    new_rows = table_of_rows(table, names, "new_rows")
     put = insert(table).from_select(names, select(*(new_rows.c[name] for name in names)))
     changing = [name for name in names if not table.c[name].primary_key]
     await connection.execute(
@@ -114,5 +114,6 @@ async def _put(connection: AsyncConnection, table: Table, rows: Sequence[dict[st
             index_elements=list(table.primary_key.columns),
             set_={name: put.excluded[name] for name in changing},
             where=or_(*(table.c[name].is_distinct_from(put.excluded[name]) for name in changing)),
-        )
+        ),
+        columns(rows),
     )

@@ -1,7 +1,8 @@
 """Chats, readings and the logs of profiles, as units of work outside the write path change them."""
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from attrs import Factory, frozen
@@ -21,6 +22,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, UUID, Insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert
 
 from application.ports.updates import Update, about_decision
 from domain.chat import Chat
@@ -33,7 +35,7 @@ from domain.member import Member
 from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
 from infrastructure.postgres.accounts import PostgresProfiles
-from infrastructure.postgres.driver.unnest import beside_key, rows_as_table
+from infrastructure.postgres.driver.unnest import beside_key, columns, pieces, table_of_rows
 from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
@@ -114,7 +116,7 @@ class PostgresChats:
         )
         if made.one_or_none() is None:
             return False
-        await self._insert(chat_head, [rows.head_row(new) | {"first_position": 1}])
+        await _insert(self._connection, chat_head, [rows.head_row(new) | {"first_position": 1}])
         await self._keep_rest(new, opened)
         return True
 
@@ -128,7 +130,7 @@ class PostgresChats:
         await self._keep_rest(changed, decision)
 
     async def _keep_rest(self, changed: Chat, decision: Decision) -> None:
-        await self._insert(chat_log, [_logged(event) for event in decision.events])
+        await _insert(self._connection, chat_log, map(_logged, decision.events))
         await self._join(decision.joined)
         await self._change(decision.changed)
         if decision.ends_chat:
@@ -188,39 +190,44 @@ class PostgresChats:
         return {ProfileId(known) for known in found}
 
     async def _join(self, members: Sequence[Member]) -> None:
-        await self._insert(
-            member, [rows.member_row(new) for new in members], again=("role", "joined_at", "left_at")
+        await _insert(
+            self._connection, member, map(rows.member_row, members), again=("role", "joined_at", "left_at")
         )
-        await self._insert(
+        await _insert(
+            self._connection,
             reading,
-            [
+            (
                 rows.reading_row(Reading(chat_id=new.chat_id, profile_id=new.profile_id))
                 for new in sorted(members, key=lambda new: new.profile_id)
-            ],
+            ),
             again=(),
         )
-        await self._insert(
+        await _insert(
+            self._connection,
             profile_chat,
-            [
+            (
                 {"profile_id": m.profile_id, "chat_id": m.chat_id, "joined_at": m.joined_at, "left_at": None}
                 for m in members
-            ],
+            ),
             again=("joined_at", "left_at"),
         )
 
     async def _change(self, members: Sequence[Member]) -> None:
         if not members:
             return
-        kept = rows_as_table(member, [rows.member_row(one) for one in members], "kept")
+        new = [rows.member_row(one) for one in members]
+        kept = table_of_rows(member, [*new[0]], "kept")
         await self._connection.execute(
             update(member)
             .where(member.c.chat_id == members[0].chat_id, member.c.profile_id == kept.c.profile_id)
-            .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX)
+            .values(role=kept.c.role, left_at=kept.c.left_at, tx=TX),
+            columns(new),
         )
         await self._connection.execute(
             update(profile_chat)
             .where(profile_chat.c.chat_id == kept.c.chat_id, profile_chat.c.profile_id == kept.c.profile_id)
-            .values(left_at=kept.c.left_at)
+            .values(left_at=kept.c.left_at),
+            columns(new),
         )
 
     async def claim_direct(self, one: ProfileId, other: ProfileId, chat_id: ChatId) -> ChatId:
@@ -240,23 +247,6 @@ class PostgresChats:
             if claimed := (await self._connection.execute(find)).scalar_one_or_none():
                 return ChatId(claimed)
         return chat_id
-
-    async def _insert(
-        self, table: Table, new: Sequence[dict[str, Any]], *, again: tuple[str, ...] | None = None
-    ) -> None:
-        """``again`` names the columns to update if a row exists: none if empty; with None an existing row is an error."""
-        if not new:
-            return
-        put = _put(table, new)
-        if again == ():
-            put = put.on_conflict_do_nothing()
-        elif again is not None:
-            stamped = ("tx",) if "tx" in table.c else ()
-            put = put.on_conflict_do_update(
-                index_elements=list(table.primary_key.columns),
-                set_={name: put.excluded[name] for name in (*again, *stamped)},
-            )
-        await self._connection.execute(put)
 
 
 @frozen
@@ -313,7 +303,7 @@ class PostgresReadings:
             .values(mark=moved.mark, less=moved.excluded, tx=TX)
         )
         if read:
-            await self._connection.execute(_put(receipt, [rows.receipt_row(read)]))
+            await _insert(self._connection, receipt, [rows.receipt_row(read)])
             self._pending_updates.append(read)
 
 
@@ -329,37 +319,66 @@ class PostgresPersonalLog:
 
 async def _log_personal(connection: AsyncConnection, events: Sequence[PersonalEvent]) -> None:
     """Appends each event to the log of its profile. Heads are locked in the order of profile ids."""
-    if not events:
-        return
     grown = Counter(event.profile_id for event in events)
-    put = _put(
-        profile_head,
-        [
-            {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
-            for profile_id in sorted(grown)
-        ],
-    )
-    heads = await connection.execute(
-        put.on_conflict_do_update(
-            index_elements=[profile_head.c.profile_id],
-            set_={
-                "last_position": profile_head.c.last_position + put.excluded.last_position,
-                "tx": put.excluded.tx,
-            },
-        ).returning(profile_head.c.profile_id, profile_head.c.last_position)
-    )
-    following = {ProfileId(profile_id): position - grown[profile_id] for profile_id, position in heads}
-    new = []
-    for event in events:
+    following: dict[ProfileId, int] = {}
+    for heads in pieces(
+        {"profile_id": profile_id, "last_position": grown[profile_id], "first_position": 1}
+        for profile_id in sorted(grown)
+    ):
+        moved = await connection.execute(_growing((*heads[0],)), columns(heads))
+        for profile_id, position in moved:
+            following[ProfileId(profile_id)] = position - grown[profile_id]
+
+    def logged(event: PersonalEvent) -> dict[str, Any]:
         following[event.profile_id] += 1
-        new.append(_personal(event, following[event.profile_id]))
-    await connection.execute(_put(profile_log, new))
+        return _personal(event, following[event.profile_id])
+
+    await _insert(connection, profile_log, map(logged, events))
 
 
-def _put(table: Table, new: Sequence[dict[str, Any]]) -> Insert:
-    """Builds an INSERT of rows with the same columns; it also sets ``tx`` if the table has that column."""
-    names = list(new[0])
-    new_rows = rows_as_table(table, new, "new_rows")
+async def _insert(
+    connection: AsyncConnection,
+    table: Table,
+    new: Iterable[Mapping[str, Any]],
+    *,
+    again: tuple[str, ...] | None = None,
+) -> None:
+    """``again`` names the columns to update if a row exists: none if empty; with None an existing row is an error."""
+    for piece in pieces(new):
+        await connection.execute(_putting(table, (*piece[0],), again), columns(piece))
+
+
+@cache
+def _putting(table: Table, names: Sequence[str], again: tuple[str, ...] | None) -> Insert:
+    """Makes the statement of `_insert`, which takes longer than carrying it out."""
+    put = _put(table, names)
+    if again == ():
+        return put.on_conflict_do_nothing()
+    if again is None:
+        return put
+    stamped = ("tx",) if "tx" in table.c else ()
+    return put.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={name: put.excluded[name] for name in (*again, *stamped)},
+    )
+
+
+@cache
+def _growing(names: Sequence[str]) -> ReturningInsert[Any]:
+    """Makes the statement that moves the ends of profiles' logs on, and tells where they are then."""
+    put = _put(profile_head, names)
+    return put.on_conflict_do_update(
+        index_elements=[profile_head.c.profile_id],
+        set_={
+            "last_position": profile_head.c.last_position + put.excluded.last_position,
+            "tx": put.excluded.tx,
+        },
+    ).returning(profile_head.c.profile_id, profile_head.c.last_position)
+
+
+def _put(table: Table, names: Sequence[str]) -> Insert:
+    """Makes an INSERT of rows with these columns; it also sets ``tx`` if the table has that column."""
+    new_rows = table_of_rows(table, names, "new_rows")
     stamped = {"tx": TX} if "tx" in table.c else {}
     return upsert(table).from_select(
         [*names, *stamped], select(*(new_rows.c[name] for name in names), *stamped.values())

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -13,7 +13,7 @@ from application.accounts.authenticate import Authenticate
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
-from domain.ids import ChatId
+from domain.ids import ChatId, ProfileId
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
 from interfaces.pace import REFUSED_SIGN_IN, Asking, Moments, Pace
@@ -90,6 +90,12 @@ async def changer_of(request: Request, messenger: Messenger) -> Actor:
     pace: Pace = getattr(request.app.state, PACE)
     pace.charge_change(actor.account_id)
     return actor
+
+
+def charge_named(request: Request, actor: Actor, people: Sequence[ProfileId]) -> None:
+    """Counts what it costs to put these people into a group, of whom there may be thousands (`interfaces.pace`)."""
+    pace: Pace = getattr(request.app.state, PACE)
+    pace.charge_named(actor.account_id, len(people))
 
 
 def charge_told(request: Request, actor: Actor, chat_id: ChatId) -> None:

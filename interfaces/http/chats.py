@@ -14,7 +14,7 @@ from application.ports.views import After, Around, Before, Newest, PageNumber, W
 from application.views import HistoryPage
 from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq
-from interfaces.http.authentication import actor_of, authenticate, changer_of
+from interfaces.http.authentication import actor_of, authenticate, changer_of, charge_named
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import has, next_link, polled, success, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
@@ -79,6 +79,7 @@ class Chats:
     async def create(self, request: Request) -> Response:
         actor = await changer_of(request, self.messenger)
         new = codec.CREATE_CHAT.decode(await json_object(request) | key(request), within="body")
+        charge_named(request, actor, new.member_ids)
         command = CreateChat(about=About(new.name, new.description), member_ids=new.member_ids, key=new.key)
         return success(codec.chat_json(await self.messenger.chats.create(actor, command)))
 
@@ -120,6 +121,7 @@ class Chats:
     async def change(self, request: Request) -> Response:
         actor = await changer_of(request, self.messenger)
         command = codec.CHANGE_CHAT.decode(await json_object(request), within="body", path=path(request))
+        charge_named(request, actor, command.member_ids)
         return success(codec.chat_json(await self.messenger.chats.change(actor, command)))
 
     @described(

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from application.messenger import Messenger
 from application.paging import MemberPlace
-from interfaces.http.authentication import actor_of, changer_of
+from interfaces.http.authentication import actor_of, changer_of, charge_named
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import success
 from interfaces.http.errors import NO_CHAT
@@ -65,6 +65,7 @@ class Members:
         command = codec.ADD_MEMBERS.decode(
             await json_object(request) | key(request), within="body", path=path(request)
         )
+        charge_named(request, actor, command.profile_ids)
         members = await self.messenger.chats.add_members(actor, command)
         return success([codec.member_json(member) for member in members])
 

@@ -24,7 +24,7 @@ from application.updates.typing import ShowTyping
 from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
-from domain.ids import ChatId, Position
+from domain.ids import ChatId, Position, ProfileId
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
@@ -116,6 +116,7 @@ class AllChatsDesk(Desk):
         )
         if isinstance(asked, CHANGES):
             self._services.pace.charge_change(actor.account_id)
+            self._services.pace.charge_named(actor.account_id, len(_named(asked)))
         match asked:
             case MarkRead():
                 marked = await messages.mark_read(actor, asked)
@@ -229,6 +230,17 @@ class AllChatsDesk(Desk):
             DomainError, ApplicationError
         ):  # typing is not answered, and a lost state does not matter later
             await self._services.show_typing(actor, request)
+
+
+def _named(change: Any) -> Sequence[ProfileId]:
+    """Returns the people whom a change puts into a group."""
+    match change:
+        case CreateChat() | ChangeChat():
+            return change.member_ids
+        case AddMembers():
+            return change.profile_ids
+        case _:
+            return ()
 
 
 def _chat(chat: ChatView) -> types.EntryOfChat:

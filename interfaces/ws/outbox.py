@@ -46,6 +46,15 @@ class Waiting:
     count: int = 0
 
 
+@frozen(eq=False)
+class Place(Frame):
+    """Waits among the frames, in place of a message that will be written in parts. It is empty and never written."""
+
+    data: bytes = b""
+    is_next: asyncio.Event = field(init=False, factory=asyncio.Event)
+    """Set when the frames before it were written or dropped."""
+
+
 @define(eq=False)
 class Outbox:
     """
@@ -112,18 +121,44 @@ class Outbox:
 
     # Messages in parts
 
-    def begin_parts(self) -> None:
-        """Begins a message in parts. Other frames wait until it is complete."""
+    @property
+    def is_empty(self) -> bool:
+        """Whether no frame waits."""
+        return not self._frames
+
+    async def begin_parts(self) -> None:
+        """
+        Begins a message in parts when the frames that wait were written, or the outbox is closed. Later frames wait until
+        it is complete.
+        """
+        if self._frames:
+            place = Place()
+            self._frames.append(place)
+            try:
+                await place.is_next.wait()
+            except asyncio.CancelledError:
+                self._take_out(place)
+                self._must_wait = self.is_held_up
+                self._write_waiting()
+                raise
+            self._take_out(place)
         self._is_in_parts = self._must_wait = True
+
+    def _take_out(self, place: Place) -> None:
+        if self._frames and place in self._frames:
+            self._frames.remove(place)
 
     def write_part(self, part: Frame) -> None:
         """Writes a part. Must only be called while `is_held_up` is false, because parts do not wait here."""
         self.write(part)
 
-    def end_parts(self, *, is_whole: bool) -> None:
-        """Ends a message in parts. If it is incomplete, no other frame can be written, and the caller must close the socket."""
+    def end_parts(self, *, is_cut_off: bool) -> None:
+        """
+        Ends a message in parts. If it is cut off, because only some of its parts were written, no other frame can be written,
+        and the caller must close the socket.
+        """
         self._is_in_parts = False
-        if not is_whole:
+        if is_cut_off:
             self._drop()
         self._must_wait = self.is_held_up
         self.meter.frame_sent()
@@ -137,7 +172,12 @@ class Outbox:
 
     def _write_waiting(self) -> None:
         while self._frames and not self._must_wait:  # writing may hold it up again
-            frame = self._frames.popleft()
+            frame = self._frames[0]
+            if isinstance(frame, Place):
+                self._must_wait = True
+                frame.is_next.set()
+                break
+            self._frames.popleft()
             self._grow(-frame.size)
             self.meter.frame_sent()
             self.write(frame)
@@ -265,8 +305,11 @@ class Outbox:
                 event.set()
 
     def _drop(self) -> None:
-        self._frames = None
+        frames, self._frames = self._frames, None
         self._grow(-self._size)
+        for frame in frames or ():
+            if isinstance(frame, Place):
+                frame.is_next.set()
 
     def _grow(self, size: int) -> None:
         self._size += size

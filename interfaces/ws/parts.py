@@ -45,7 +45,8 @@ class LongPage:
 
 async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> int:
     """
-    Writes a page as one WebSocket message of several frames (RFC 6455, section 5.4). Returns the bytes that were written.
+    Writes a page as one WebSocket message of several frames (RFC 6455, section 5.4), behind the frames that wait already.
+    Returns the bytes that were written.
 
     Raises:
         DomainError, ApplicationError: The rest of the page could not be read. The message stays incomplete.
@@ -53,7 +54,9 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
     counts = orjson.dumps({"total_count": page.total_count, "unread_count": page.unread_count})
     position, part, is_first, is_whole = page.before, bytearray(HEAD), True, False
     written = 0
-    outbox.begin_parts()
+    if not outbox.is_empty:
+        page.views.clear()  # they are read again when it is the turn of the page
+    await outbox.begin_parts()
     try:
         while position < page.last:
             if not page.views:
@@ -74,5 +77,5 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
                 written += len(part)
                 part, is_first, is_whole = bytearray(), False, is_last
     finally:
-        outbox.end_parts(is_whole=is_whole)
+        outbox.end_parts(is_cut_off=written > 0 and not is_whole)
     return written

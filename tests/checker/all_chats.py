@@ -53,6 +53,12 @@ BESIDE: Final = ("presence", "typing", "goaway")
 OF_A_CHAT: Final = (*DURABLE, "read_up_to", "messages_read", "your_messages_read", "message_read", "typing")
 """Frames that must not tell of a chat which the person has left."""
 
+FURTHER_PAGE: Final = "a further page"
+"""
+The id of a page that was asked for over HTTP, in a request of its own. It is as new as its answer, and may show a chat that the
+person has joined again, before that is told.
+"""
+
 
 @define(eq=False)
 class Known:
@@ -181,9 +187,10 @@ class Client:
         self.next = frame["next"]
         for entry in frame["chats"]:
             chat: str = entry["chat"]["id"]
-            if chat in self.gone:
+            if chat in self.gone and frame.get("id") != FURTHER_PAGE:
                 yield "D11", f"a page shows a chat after its removal: {entry}"
             elif chat not in self.chats or self.chats[chat].position < entry["position"]:
+                self.gone.pop(chat, None)
                 self.chats[chat] = Known.of(entry)
 
     def _replace(self, chat: str, entry: Frame) -> None:
@@ -398,6 +405,11 @@ def _heard(
             connection.was_reset = True
             if frame["reason"] != ("malformed" if opened.is_garbled else "epoch" if is_elsewhere else None):
                 yield Violation("D13", f"{frame} to {opened}", event.at)
+        case "snapshot" if frame.get("id") == FURTHER_PAGE:
+            for entry in frame["chats"]:
+                chat: str = entry["chat"]["id"]
+                if truth.is_surely(chat, opened.profile, connection.place, place, inside=False):
+                    yield Violation("D11", f"a page shows the chat {chat} to {opened}", event.at)
         case "resumed" | "cursor" if is_elsewhere and not connection.was_reset:
             yield Violation("D13", f"{frame} from another line of history to {opened}", event.at)
         case "resumed":
@@ -499,7 +511,9 @@ def _resumed(connection: _Connection, place: int, truth: _Truth) -> Iterator[Fau
         if known.position < (least := truth.least(chat, since)):
             yield "D13", f"chat {chat} was known up to {known.position}, not {least}"
         least, most = before(truth.sure, mine, since), before(truth.tried, mine, place)
-        if not least <= known.read_up_to <= most:
+        # a mark that passes only own messages is told with the next one at the latest
+        has_missed = foreign(truth.picture.kept[chat], client.profile, known.read_up_to + 1, least)
+        if has_missed or known.read_up_to > most:
             yield "D9", f"{known.read_up_to} was the mark in {chat}, not {least} to {most}"
 
 

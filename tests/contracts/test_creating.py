@@ -10,12 +10,17 @@ from application.chats.create import CreateChat, CreateChatHandler
 from application.chats.remove_member import RemoveMember, RemoveMemberHandler
 from application.keys import KeyReused
 from application.ports.keys import Operation
+from application.ports.own_changes import Missed
+from application.ports.updates import NewMember
 from application.views import ChatView, ProfileView
 from domain.account import Account, Email
 from domain.chat import About
 from domain.chat_errors import ChatNotFound, MembersNotFound, NotAMember
+from domain.events import ChatAdded
+from domain.ids import Position
 from domain.message import Nonce
 from domain.profile import Name, Profile
+from infrastructure.postgres.driver import unnest
 from infrastructure.system.ids import SystemIds
 from tests.contracts.talk import Talk
 from tests.storages import SharedStorage
@@ -66,6 +71,31 @@ async def test_a_repeat_gets_the_first_chat(
     assert await create(ann, asked) == first
     assert talk.published == told
     assert [chat.id for chat in await storage.views.list_chats(ann.profile_id)] == [first.id]
+
+
+async def test_more_people_than_one_statement_writes(
+    storage: SharedStorage, create: CreateChatHandler, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unnest, "ROWS", 2)
+    ann, *others = [await person(storage, name) for name in ("Ann", "Ben", "Cid", "Dan", "Eve")]
+    ids = [each.profile_id for each in others]
+    before = await storage.changes.now()
+    chats = [await create(ann, evolve(wish(key=None), member_ids=tuple(ids[:count]))) for count in (4, 1)]
+    async with talk.begin() as work:
+        second = await work.chats.lock(chats[1].id)
+        by = await work.chats.find_member(second.id, ann.profile_id)
+        await work.chats.keep(second, second.add(by, ids[1:], at=START))
+    for each in (ann, *others):
+        assert {chat.id for chat in await storage.views.list_chats(each.profile_id)} == {
+            chat.id for chat in chats
+        }
+        missed = await storage.own_changes.since(each.profile_id, before)
+        assert isinstance(missed, Missed)
+        assert [told.chat_id for told in missed.personal if isinstance(told, ChatAdded)] == [
+            chat.id for chat in chats
+        ]
+    log = await storage.views.log(chats[1].id, Position(0), 10)
+    assert [entry.member.id for entry in log if isinstance(entry, NewMember)] == ids[1:]
 
 
 async def test_twenty_at_once_make_one(storage: SharedStorage, create: CreateChatHandler, talk: Talk) -> None:

@@ -3,7 +3,7 @@
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -143,17 +143,23 @@ def test_a_finding_of_the_simulation_is_kept_until_the_fault_is_mended(tmp_path:
     assert replay(read) is None
 
 
+def found_soon(explore: Callable[[int], Kept | None]) -> Kept:
+    """By the first run that finds something: how the machine shares its time may hide a fault from one."""
+    return next(kept for number in range(1, 10) if (kept := explore(number)))
+
+
+SKIPS_ONE = {"PYTHONPATH": str(test_resume.MUTANTS / "skips_one")}
+
+
 def test_a_finding_of_the_chaos_is_kept(tmp_path: Path) -> None:
-    mutant = {"PYTHONPATH": str(test_resume.MUTANTS / "skips_one")}
-    kept = explore_chaos(1, sends=500, outages=[("server",)], settings=mutant)
-    assert kept is not None
+    kept = found_soon(
+        lambda number: explore_chaos(number, sends=500, outages=[("server",)], settings=SKIPS_ONE)
+    )
     assert any(line.startswith("D13") for line in Kept.read(kept.write(tmp_path)).told)
 
 
 def test_a_finding_of_devices_is_kept(tmp_path: Path) -> None:
-    mutant = {"PYTHONPATH": str(test_resume.MUTANTS / "skips_one")}
-    kept = explore_devices(1, "python", breaks=8, settings=mutant)
-    assert kept is not None
+    kept = found_soon(lambda number: explore_devices(number, "python", breaks=8, settings=SKIPS_ONE))
     read = Kept.read(kept.write(tmp_path))
     assert read.test == DEVICES["python"]
     assert any(line.startswith("D13") for line in read.told)

@@ -109,6 +109,14 @@ def test_changes_count_as_more_requests() -> None:
     assert pace.take(BOB) == 0.0
 
 
+@pytest.mark.parametrize(("people", "requests"), [(0, 0), (9, 0), (10, 1), (55, 5)])
+def test_people_who_are_named_count_as_more_requests(people: int, requests: int) -> None:
+    pace = Pace(10, 0.0, now=Hand())
+    assert pace.take(ANN) == 0.0
+    pace.charge_named(ANN, people)
+    assert pace.take(ANN) == pytest.approx((1 + requests) / 10)
+
+
 def test_the_log_says_that_it_may_be_a_proxy(caplog: pytest.LogCaptureFixture) -> None:
     pace = Moments.of_networks(1).pace
     while not pace.take("192.0.2.1"):
@@ -374,6 +382,41 @@ async def test_changes_are_charged_over_http(house: House, charged: list[object]
             assert charged == [owner.account_id] * number
         assert (await client.get("/chats/")).is_success
         assert len(charged) == len(changes)
+
+
+async def test_people_who_are_named_are_charged(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    charged: list[tuple[object, int]] = []
+    monkeypatch.setattr(Pace, "charge_named", lambda _, asking, people: charged.append((asking, people)))
+    chat, owner = await house.chat("Ann"), await actor_of(house, "Ann")
+    two = [str((await actor_of(house, name)).profile_id) for name in ("Bob", "Cid")]
+    async with asking(house, "Ann") as client:
+        for way, (change, named) in enumerate(
+            (
+                (client.post("/chats/", json={"name": "new", "members": two}), 2),
+                (client.put(f"/chats/{chat}/", json={"members": two[:1]}), 1),
+                (client.post(f"/chats/{chat}/members/", json={"profileIds": two}), 2),
+            ),
+            1,
+        ):
+            answer = await change
+            assert answer.is_success, answer.text
+            assert charged == [*charged[: way - 1], (owner.account_id, named)]
+    line = await house.dial()
+    line.writer.write(handshake("/ws"))
+    await line.head()
+    line.say(type="auth", token=(await house.person("Ann")).token)
+    charged.clear()
+    changes: list[tuple[str, dict[str, Any], int]] = [
+        ("create_chat", {"name": "new", "members": two}, 2),
+        ("change_chat", {"chat_id": chat, "members": two[:1]}, 1),
+        ("add_members", {"chat_id": chat, "profile_ids": two}, 2),
+        ("remove_member", {"chat_id": chat, "profile_id": two[0]}, 0),
+    ]
+    for number, (asked, fields, named) in enumerate(changes, 1):
+        line.say(type=asked, id=number, **fields)
+        while (await line.hear()).get("id") != number:
+            pass
+        assert charged == [*charged[: number - 1], (owner.account_id, named)]
 
 
 async def test_changes_are_charged_on_sockets(house: House, charged: list[object]) -> None:

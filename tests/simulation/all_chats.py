@@ -17,7 +17,7 @@ from application.errors import ApplicationError, OutcomeUnknown
 from domain.errors import DomainError
 from domain.ids import ChatId
 from interfaces.ws.closing import Close
-from tests.checker.all_chats import Client
+from tests.checker.all_chats import FURTHER_PAGE, Client
 from tests.checker.history import (
     Acked,
     AllConnecting,
@@ -271,7 +271,7 @@ class AllChatsDevice:
                 async with asyncio.timeout(10.0):
                     data = await node.synchronise(self.token, {"next": self.client.next})
                 for frame in data["frames"]:
-                    self._take(number, {**frame, "id": "a further page"})
+                    self._take(number, {**frame, "id": FURTHER_PAGE})
         finally:
             self.notebook.write(AllEnded(at=self.at, connection=number, code=1000))
         return has_more

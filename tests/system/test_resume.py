@@ -61,6 +61,10 @@ def forget_what_is_unlike(postgres: Postgres, database: str) -> None:
         connection.execute(f'ALTER TABLE message DROP CONSTRAINT "{name}"')
 
 
+TRIALS = 6
+"""How many runs have to miss a mutant that nearly each of them finds."""
+
+
 @pytest.mark.parametrize(
     ("mutant", "rule"),
     [("tells_one_page", "D13"), ("forgets_nonces", "D2")],
@@ -68,10 +72,16 @@ def forget_what_is_unlike(postgres: Postgres, database: str) -> None:
 async def test_a_mutant_is_found_out(
     mutant: str, rule: str, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    postgres = make_postgres(lived_in=True)
-    outages: list[Outage] = [("server",)]
-    run = begin(make_server, postgres, sends=1_000, outages=outages, mutants=[MUTANTS / mutant])
-    if mutant == "forgets_nonces":
-        forget_what_is_unlike(postgres, run.database)
-    outcome = await run.run()
-    assert rule in {fault.split()[0] for fault in outcome.faults}
+    """How much somebody misses, and which answers a kill takes, depends on how the machine shares its time."""
+    found: set[str] = set()
+    for _ in range(TRIALS):
+        postgres = make_postgres(lived_in=True)
+        outages: list[Outage] = [("server",)]
+        run = begin(make_server, postgres, sends=1_000, outages=outages, mutants=[MUTANTS / mutant])
+        if mutant == "forgets_nonces":
+            forget_what_is_unlike(postgres, run.database)
+        outcome = await run.run()
+        found |= {fault.split()[0] for fault in outcome.faults}
+        if rule in found:
+            return
+    raise AssertionError(found)

@@ -186,3 +186,133 @@ def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: li
     if not slow and not held:
         assert told == durable
         assert bool(side.closes) == ended
+
+
+@define(eq=False)
+class Narrow(Side):
+    """The other side takes a few frames, and then no more until the outbox is cleared again."""
+
+    room: int = 3
+    left: int = field(init=False, default=3)
+
+    def __attrs_post_init__(self) -> None:
+        self.left = self.room
+        self.outbox = Outbox(self.take, self.closes.append, 10_000, 10**9)
+
+    def take(self, frame: Frame) -> None:
+        self.written.append(frame)
+        self.left -= 1
+        if self.left <= 0:
+            self.outbox.hold_up()
+
+    def read(self) -> None:
+        self.left = self.room
+        self.outbox.clear()
+
+    async def write_in_parts(self, parts: list[Frame]) -> None:
+        written = 0
+        await self.outbox.begin_parts()
+        try:
+            for part in parts:
+                await self.outbox.writable()
+                if self.outbox.closing is not None:
+                    break
+                self.outbox.write_part(part)
+                written += 1
+        finally:
+            self.outbox.end_parts(is_cut_off=0 < written < len(parts))
+
+
+async def passes() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+acts_with_parts = st.lists(
+    st.one_of(
+        st.sampled_from(["put", "hold up", "read", "pass", "cancel"]),
+        st.integers(1, 4).map(lambda count: f"parts {count}"),
+    ),
+    max_size=40,
+)
+
+
+@given(acts_with_parts, st.integers(1, 4))
+def test_a_message_in_parts_keeps_its_place_and_nothing_comes_between_its_parts(
+    script: list[str], room: int
+) -> None:
+    asyncio.run(follow(script, room))
+
+
+async def follow(script: list[str], room: int) -> None:
+    side = Narrow(room=room)
+    expected: list[Frame] = []
+    parts: list[Frame] = []
+    task: asyncio.Task[None] | None = None
+    for number, act in enumerate(script):
+        match act.split():
+            case ["put"]:
+                expected.append(frame(number))
+                side.outbox.put(expected[-1])
+            case ["hold", "up"]:
+                side.outbox.hold_up()
+            case ["read"]:
+                side.read()
+            case ["pass"]:
+                await passes()
+            case ["cancel"]:
+                await passes()
+                if task is not None and parts[0] not in side.written:
+                    task.cancel()
+                    await passes()
+                    expected = [each for each in expected if each not in parts]
+            case ["parts", count] if task is None or task.done():  # a socket has one request at a time
+                parts = [frame(1000 * (number + 1) + part) for part in range(int(count))]
+                expected += parts
+                task = asyncio.create_task(side.write_in_parts(parts))
+                await asyncio.sleep(0)
+    while len(side.written) < len(expected) or (task is not None and not task.done()):
+        before = len(side.written)
+        side.read()
+        await passes()
+        assert len(side.written) > before or len(side.written) == len(expected), "nothing is stuck"
+    assert side.written == expected
+    assert side.outbox.is_empty
+
+
+async def test_what_waits_is_written_before_a_message_in_parts_that_came_behind_it() -> None:
+    side = Narrow(room=1)
+    sent = [frame(number) for number in range(5)]
+    side.outbox.hold_up()
+    for each in sent[:3]:
+        side.outbox.put(each)
+    task = asyncio.create_task(side.write_in_parts([frame(100), frame(101)]))
+    await passes()
+    for each in sent[3:]:
+        side.outbox.put(each)
+    for _ in range(10):
+        side.read()
+        await passes()
+    await asyncio.wait_for(task, ENOUGH)
+    assert side.written == [*sent[:3], frame(100), frame(101), *sent[3:]]
+
+
+@pytest.mark.parametrize("end", ["close", "abandon", "cut"])
+async def test_a_message_in_parts_does_not_wait_for_its_place_when_the_socket_ends(end: str) -> None:
+    side = Narrow(room=9)
+    side.outbox.hold_up()
+    side.outbox.put(frame(0))
+    task = asyncio.create_task(side.write_in_parts([frame(100)]))
+    await passes()
+    side.outbox.put(frame(1))
+    match end:
+        case "close":
+            side.outbox.close(1000, "")
+            side.read()
+        case "abandon":
+            side.outbox.abandon()
+        case _:
+            side.outbox.cut()
+    await asyncio.wait_for(task, ENOUGH)
+    assert side.written == ([frame(0), frame(1)] if end == "close" else [])
+    assert [close.code for close in side.closes] == {"close": [1000], "abandon": [], "cut": [1013]}[end]

@@ -77,6 +77,26 @@ async def test_what_is_told_meanwhile_comes_behind_it_and_pings_are_answered_wit
     assert told["message"]["text"] == "meanwhile"
 
 
+async def test_what_a_slow_reader_has_missed_comes_before_a_page_that_it_asks_for(house: House) -> None:
+    chat = await told_much(house)
+    token = (await house.person("Bob")).token
+    before, bob = await house.line(chat), await house.line(chat, narrow=True)
+    before.say(type="auth", token=token)
+    entered = await before.hear()
+    since = {"epoch": entered["epoch"], "position": entered["position"] - 40}
+    bob.say(type="auth", token=token, since=since)
+    bob.say(type="get_chat_history", limit=10)
+    await until(lambda: house.services.outboxes.used > 0)
+    heard = [await bob.hear() for _ in range(43)]
+    assert [frame["type"] for frame in heard] == [
+        "auth_success",
+        *["new_message"] * 40,
+        "resumed",
+        "chat_history",
+    ]
+    assert texts(heard[-1]) == list(range(COUNT - 10, COUNT))
+
+
 async def test_it_is_not_in_memory_for_those_who_do_not_read(house: House) -> None:
     chat = await told_much(house)
     readers = [await house.enter("Bob", chat, narrow=True) for _ in range(10)]
