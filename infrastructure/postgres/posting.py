@@ -186,12 +186,14 @@ WITH said AS MATERIALIZED (
 SELECT tx FROM stamp
 """
 """
-Stores what was decided about remembered conversations, in a transaction of its own, or nothing and returns no row.
+Stores messages of chats that the process remembers, and returns the ``tx`` of the transaction. If anything has changed since, the
+statement stores nothing and returns no row.
 
-It locks the heads, and looks whether each is the one that this process wrote last: whoever changes a chat or its members writes its
-head with another ``tx``, so that an older head means that nothing else has changed either, also if it was locked after
-the statement had begun. The authors must still be members, their profiles as they were, and the nonces new; these are found in
-the same indexes as by `READ`. A head that is locked elsewhere counts as changed.
+The statement locks the heads and compares their ``tx`` with the remembered one. Every transaction that changes a chat or its
+members writes the head with a ``tx`` of its own, so an unchanged ``tx`` proves that the chat and its members are unchanged, even if
+the lock was granted after the statement took its snapshot. The statement also checks that the authors are members, that the rows
+of their profiles are the same, and that the nonces are new, with the same index lookups as `READ`. A head that another
+transaction has locked counts as changed.
 """
 
 
@@ -203,7 +205,7 @@ class PostgresPostings:
     _trouble: WriteTrouble = Factory(WriteTrouble)
     _memory: Memory = Factory(Memory)
     _remembers_over: object = field(init=False, default=None)
-    """The driver connection over which everything in the memory was learnt. After a restore of the database it is another one."""
+    """The driver connection that filled the memory. Another connection may reach a database that was restored from a backup."""
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator["PostgresPosting"]:
@@ -219,8 +221,8 @@ class PostgresPostings:
 
     def _memory_on(self, batch: Batch) -> Memory | None:
         """
-        Returns None if nothing is to be remembered: for those who wait for locks, and behind a pooler, where each transaction has
-        its settings.
+        Returns the memory if this connection may use it. Connections that wait for locks have none, and neither have those behind
+        a pooler, where each transaction must first set its parameters.
         """
         if self._connection.patient or batch.connection.is_pooled:
             return None
@@ -240,9 +242,9 @@ class PostgresPosting:
     _authors: dict[ProfileId, ProfileView] = field(init=False, factory=dict)
     """Authors with their current names. The names that an open socket remembers may be days old."""
     _known: dict[ChatId, Remembered] = field(init=False, factory=dict)
-    """What is remembered after this unit, if it is committed, of the chats that it posts to."""
+    """The chats that this unit posts to, which the memory gets when the unit is committed."""
     _is_by_memory: bool = field(init=False, default=False)
-    """Whether nothing was read, and the last statement has to find that everything is as it is remembered."""
+    """Whether the decisions rest on the memory, which the last statement has to check."""
     _kept_in: list[ChatId] = field(init=False, factory=list)
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:
@@ -294,7 +296,10 @@ class PostgresPosting:
         return Conversations(chats, frozenset(busy), authors, said, just_said)
 
     def _recall(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations | None:
-        """Returns the conversations as they are remembered, if no draft needs more: a text without a nonce is looked for twice."""
+        """
+        Returns the conversations from the memory, or None if they must be read. Repeats of a text without a nonce are looked for
+        under two keys, and `KEEP_REMEMBERED` checks only one.
+        """
         if self._memory is None or (slots and any(draft.nonce is None for draft in drafts)):
             return None
         known = self._memory.take(drafts)
@@ -329,10 +334,10 @@ class PostgresPosting:
 
     def settle(self) -> None:
         """
-        Is called when the unit is committed, and remembers what it has stored.
+        Remembers the stored state. The unit has been committed.
 
         Raises:
-            Outdated: Nothing is stored, because something is no longer as it was remembered.
+            Outdated: The memory was out of date, and nothing is stored.
         """
         if self._memory is None:
             return
@@ -343,7 +348,7 @@ class PostgresPosting:
                     known.tx = tx
                     self._memory.put(known)
         elif self._is_by_memory:
-            raise Outdated("something is no longer as it was remembered")
+            raise Outdated("the memory of a chat was out of date")
 
     async def _read(self, drafts: Sequence[Draft], keys: Sequence[tuple[str, str]]) -> Sequence[Rows]:
         """Locks the chats, and returns the rows of `LOCK` and those of `READ`."""
@@ -355,8 +360,8 @@ class PostgresPosting:
     async def keep(self, chats: Sequence[Chat], posted: Sequence[MessageSent]) -> None:
         self._kept_in = [chat.id for chat in chats]
         if self._is_by_memory:
-            if len(chats) < len(self._known):  # a refusal would stand on what nobody has looked at
-                raise Outdated("nothing is kept in a chat that was only remembered")
+            if len(chats) < len(self._known):  # a refusal would rest on the memory alone
+                raise Outdated("a refusal would rest on the memory alone")
             self._batch.finish(Statement(KEEP_REMEMBERED, self._kept_by_memory(chats, posted)))
         else:
             await self._store(chats, posted)

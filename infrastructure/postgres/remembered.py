@@ -1,7 +1,7 @@
 """
-What a lane knows of the conversations that it posted to last.
+A memory of the conversations that a process has posted to, which saves reading them before the next message.
 
-It is not believed: the statement that stores messages by it stores nothing if anything of it has changed (`posting.KEEP_REMEMBERED`).
+The memory may be out of date. The statement that stores messages by it checks it first (`posting.KEEP_REMEMBERED`).
 """
 
 from collections.abc import Iterable
@@ -17,8 +17,8 @@ from domain.member import Member
 
 PROOFS: Final = 3
 """
-A chat is posted to by what is remembered once it was found this often as it had been left. Where other processes post to the chat
-too, it hardly ever is, and each time would cost an exchange.
+The memory of a chat is used after this many reads in a row that found the chat as this process had left it. If other processes post to
+the chat too, the memory is mostly out of date, and each attempt costs an exchange.
 """
 
 MOST: Final = 10_000
@@ -31,18 +31,18 @@ class Author:
     """Present in the chat."""
     profile: ProfileView | None
     version: bytes | None
-    """The ``xmin`` of the row of the profile, if it has one: every change of the row gives it another one."""
+    """The ``xmin`` of the profile's row, which changes with every change of the row. None if there is no row."""
 
 
 @define(eq=False)
 class Remembered:
-    """A conversation as this process left it."""
+    """A conversation with the state that this process stored last."""
 
     chat: Chat
     tx: int
-    """The ``tx`` of the chat's head. Whoever changes the chat or its members gives it another one."""
+    """The ``tx`` of the chat's head, which changes with every change of the chat or its members."""
     proofs: int = 0
-    """How often in a row it was found as it had been left."""
+    """The number of reads in a row that found this ``tx``."""
     authors: dict[ProfileId, Author] = field(factory=dict)
 
     @property
@@ -54,13 +54,13 @@ class Remembered:
 class Memory:
     most: int = MOST
     _chats: dict[ChatId, Remembered] = field(init=False, factory=dict)
-    """The one that was posted to last is the last."""
+    """In the order in which they were last posted to."""
     _size: int = field(init=False, default=0)
 
     def take(self, drafts: Iterable[Draft]) -> dict[ChatId, Remembered]:
         """
-        Takes the conversations of these drafts out if enough is known about each of them, and otherwise none. They are given back
-        (`put`) by whoever has stored something; without that they are forgotten.
+        Removes and returns the conversations of these drafts, or nothing if one of them is not known well enough. The caller puts
+        them back after a commit (`put`).
         """
         taken: dict[ChatId, Remembered] = {}
         for draft in drafts:

@@ -179,8 +179,10 @@ class TestChanges:
         chat, talk = await open_chat(storage.begin, ann), Talk(storage, interval=timedelta(hours=1))
         for number in range(SLOW):
             await talk.say(ann, chat.id, str(number))
-        (answer,) = await talk.send(saying(ann, chat.id, "0"))
-        assert isinstance(answer, TooFrequent)
+        for into_next_slot in (timedelta(0), timedelta(minutes=59, seconds=59)):
+            talk.clock.at = START + into_next_slot
+            (answer,) = await talk.send(saying(ann, chat.id, "0"))
+            assert isinstance(answer, TooFrequent)
 
     async def test_nothing_is_remembered_over_another_connection(
         self, storage: SharedStorage, messenger_database: str, logged: ServerLog
@@ -279,7 +281,7 @@ class TestTrouble:
     async def test_what_the_server_refuses_when_it_commits_is_refused(
         self, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
-        """It has answered the statement then."""
+        """Such a refusal comes after the answer to the statement."""
         beside.execute(
             """
             CREATE TABLE late (n bigint);
