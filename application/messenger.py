@@ -8,6 +8,7 @@ from application.accounts.access_tokens import EndAccessToken, MadeAccessToken, 
 from application.accounts.activate import Activate
 from application.accounts.assign_password import AssignPassword
 from application.accounts.authenticate import Authenticate
+from application.accounts.authenticate_for_page import PageAsked
 from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
@@ -104,6 +105,10 @@ class AccountUseCases:
     refresh: Callable[[Refresh], Awaitable[SignedIn]]
     sign_out: Callable[[SignOut], Awaitable[None]]
     authenticate: Callable[[Authenticate], Awaitable[Actor]]
+    authenticate_for_page: Callable[
+        [Authenticate, PageAsked, Callable[[AccountId], bool]], Awaitable[tuple[Actor, HistoryPage | None]]
+    ]
+    """Like ``authenticate``, and reads a page of history in the same exchange with storage if it can."""
     recognise: Callable[[Authenticate], Awaitable[Actor]]
     """Like ``authenticate``, but relies on what this process has seen of the session within the last second."""
     email_status: Callable[[EmailStatus], Awaitable[bool]]

@@ -121,6 +121,11 @@ class Pace:
         self._add(asking, 1 / self.per_second, now)
         return max(wait, 0.0)
 
+    def has_room(self, asking: Asking) -> bool:
+        """Whether a request that is made now would not wait. Nothing is taken."""
+        now = self._now()
+        return self._taken_until.get(asking, now) - now - self.saved_seconds <= 0.0
+
     def charge(self, asking: Asking, answered: int) -> None:
         """
         Counts an answer of so many bytes, which later requests wait for. What is due is at most what one request more than

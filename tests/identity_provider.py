@@ -11,6 +11,7 @@ import time
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,6 +42,12 @@ def new_key(kid: str = "first") -> RSAKey:
     return RSAKey.generate_key(2048, {"kid": kid, "use": "sig"})
 
 
+@cache
+def usual_key(kid: str = "first") -> RSAKey:
+    """Each time the same one of this name. To make one takes a tenth of a second of a processor, so only who needs it does."""
+    return new_key(kid)
+
+
 @define
 class Asked:
     """What the browser came with."""
@@ -54,7 +61,7 @@ class Asked:
 @define(eq=False)
 class IdentityProvider:
     port: int = 0
-    key: Key = Factory(new_key)
+    key: Key = Factory(usual_key)
     published: list[Key] = Factory(list)
     """The keys that it shows. Empty for the one that it signs with."""
     subject: str = "248289761001"

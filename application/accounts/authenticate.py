@@ -74,7 +74,15 @@ class AuthenticateHandler:
             NotAuthenticated: The session of a valid token has ended, also if only its present `Lifetimes` end it, which may be
                 shorter than those that the token was made with; or this is not its newest one and has to be.
         """
-        session = await self.views.live_session(token.account_id, token.session_id)
+        return self.admit(token, await self.views.live_session(token.account_id, token.session_id), network)
+
+    def admit(self, token: SessionToken, session: LiveSession | None, network: str = "") -> Actor:
+        """
+        Returns the actor of a valid token, given what storage has just said of its session.
+
+        Raises:
+            NotAuthenticated: See `actor_of`.
+        """
         if session is None or session.scopes is not None:
             raise NotAuthenticated("token_invalid")
         if not self.lifetimes.accepts_access(token.token_id, newest=session.access_id):

@@ -125,6 +125,24 @@ class Views(Protocol):
         """
         ...
 
+    async def session_and_history(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        reader: ProfileId,
+        chat_id: ChatId,
+        where: Where,
+        limit: int,
+        known: Collection[str],
+    ) -> tuple[LiveSession | None, HistoryPage | None]:
+        """
+        Find a session as `live_session` does, and read the page that `history_unless_known` shows to ``reader``, in one exchange
+        with storage where that is possible. The page is None if the reader may not see the chat.
+
+        The page is read for ``reader`` whatever the session is: the caller drops it unless the session is live and theirs.
+        """
+        ...
+
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         """
         Read the state that a socket begins with. ``limit`` bounds its page of history, which costs more than the rest; 0

@@ -15,6 +15,7 @@ from application.accounts.activate import ActivateHandler
 from application.accounts.admit import Admit
 from application.accounts.assign_password import AssignPasswordHandler
 from application.accounts.authenticate import AuthenticateHandler, RecogniseHandler
+from application.accounts.authenticate_for_page import AuthenticateForPageHandler, Readers
 from application.accounts.begun import BegunLimit
 from application.accounts.choose_password import ChoosePasswordHandler
 from application.accounts.clear_closed import ClearClosedAccountsHandler
@@ -348,6 +349,11 @@ def account_use_cases(
             record=record,
         ),
         authenticate=watch(authenticate),
+        authenticate_for_page=watch(
+            AuthenticateForPageHandler(
+                authenticate=authenticate, views=ports.storage.views, readers=Readers()
+            )
+        ),
         recognise=watch(RecogniseHandler(authenticate=authenticate, recent=recent_sessions)),
         email_status=watch(
             EmailStatusHandler(

@@ -109,6 +109,22 @@ class MemoryViews:
         page = self._page(chat, where, limit)
         return evolve(page, rows=(), senders={}, is_known=True) if page.version in known else page
 
+    async def session_and_history(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        reader: ProfileId,
+        chat_id: ChatId,
+        where: Where,
+        limit: int,
+        known: Collection[str],
+    ) -> tuple[LiveSession | None, HistoryPage | None]:
+        session = await self.live_session(account_id, session_id)
+        try:
+            return session, await self.history_unless_known(reader, chat_id, where, limit, known)
+        except (ChatNotFound, NotAMember):
+            return session, None
+
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         chat, _ = self._place(reader, chat_id)
         return Snapshot(

@@ -70,7 +70,7 @@ from domain.reading import unread_count
 from domain.role import Role
 from domain.scope import Scope
 from infrastructure.postgres.chat_rows import OWN_NONCE, message_from
-from infrastructure.postgres.driver.arrays import Bigints, Uuids
+from infrastructure.postgres.driver.arrays import Bigint, Bigints, Id, Texts, Uuids
 from infrastructure.postgres.driver.errors import NO_PRIVILEGE, READ_ONLY, UNDEFINED_TABLE, complaints
 from infrastructure.postgres.driver.reads import (
     Prepared,
@@ -558,16 +558,20 @@ READERS: Final = prepared(
 )
 """The readers of message number START after a place in the list. STOP is START + 1."""
 
+_live_session_columns = (
+    *_person,
+    session.c.access_id,
+    session.c.refresh_expires_at,
+    session.c.created_at,
+    session.c.last_used_at,
+    session.c.scopes,
+    account.c.email,
+)
+
+LIVE_SESSION_COLUMNS: Final = tuple(each.name for each in _live_session_columns)
+
 LIVE_SESSION: Final = prepared(
-    select(
-        *_person,
-        session.c.access_id,
-        session.c.refresh_expires_at,
-        session.c.created_at,
-        session.c.last_used_at,
-        session.c.scopes,
-        account.c.email,
-    )
+    select(*_live_session_columns)
     .join(account, account.c.account_id == session.c.account_id)
     .join(profile, profile.c.profile_id == session.c.profile_id)
     .where(
@@ -742,6 +746,44 @@ class PostgresViews:
         if replica is not None:
             replica.passed_by += 1
         return page
+
+    async def session_and_history(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        reader: ProfileId,
+        chat_id: ChatId,
+        where: Where,
+        limit: int,
+        known: Collection[str],
+    ) -> tuple[LiveSession | None, HistoryPage | None]:
+        if self.replica is not None:  # which has to be asked for the page
+            session = await self.live_session(account_id, session_id)
+            try:
+                return session, await self.history_unless_known(reader, chat_id, where, limit, known)
+            except (ChatNotFound, NotAMember):
+                return session, None
+        begin = Start.of(where, limit)
+        sessions, page_rows = await self.pool.exchange(
+            LIVE_SESSION.asked(account=Id.of(account_id), session=Id.of(session_id)),
+            PAGE.asked(
+                reader=Id.of(reader),
+                chat=Id.of(chat_id),
+                anchor=Bigint.of(begin.anchor),
+                beyond=Bigint.of(begin.beyond),
+                shift=Bigint.of(begin.shift),
+                most=Bigint.of(limit),
+                known=Texts.of(list(known)),
+            ),
+            whose=reader,
+            in_one_snapshot=False,  # each statement has one, and nothing compares the two
+        )
+        live = [_live_session(dict(zip(LIVE_SESSION_COLUMNS, row, strict=True))) for row in sessions.rows()]
+        session = live[0] if live else None
+        try:
+            return session, _page_from(chat_id, page_rows.rows())
+        except (ChatNotFound, NotAMember):
+            return session, None
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         if not limit:
@@ -933,6 +975,16 @@ async def _history(
         most=Int8(limit),
         known=list(known),
     )
+    return _page_from(chat_id, found)
+
+
+def _page_from(chat_id: ChatId, found: Sequence[Sequence[Any]]) -> HistoryPage:
+    """
+    Makes a page of the rows of `PAGE`.
+
+    Raises:
+        ChatNotFound, NotAMember: The reader may not see it.
+    """
     if not found:
         raise ChatNotFound
     deleted_at, left_at, is_member, last_seq, start, stop, version, is_known, *_ = found[0]

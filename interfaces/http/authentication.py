@@ -10,9 +10,11 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 
 from application.accounts.authenticate import Authenticate
+from application.accounts.authenticate_for_page import PageAsked
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from application.views import HistoryPage
 from domain.ids import ChatId, ProfileId
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
@@ -124,23 +126,55 @@ async def authenticate(request: HTTPConnection, messenger: Messenger) -> Actor:
     Raises:
         NotAuthenticated: See `actor_of`.
     """
+    return await messenger.accounts.authenticate(_caller_of(request))
+
+
+async def actor_and_page(
+    request: Request, messenger: Messenger, asked: PageAsked
+) -> tuple[Actor, HistoryPage | None]:
+    """
+    Authenticate the caller of a request for a page of history like `actor_of`, and read the page in the same exchange with
+    storage. The page is None if it must still be read.
+
+    Raises:
+        NotAuthenticated, Overloaded: See `actor_of`.
+    """
+    pace: Pace = getattr(request.app.state, PACE)
+    actor, page = await messenger.accounts.authenticate_for_page(_caller_of(request), asked, pace.has_room)
+    if await _has_waited(request, actor.account_id):
+        return await authenticate(request, messenger), None
+    return actor, page
+
+
+def _caller_of(request: HTTPConnection) -> Authenticate:
     token = find_bearer(request.headers)
     if token is None:
         raise NotAuthenticated("not_authenticated")
-    return await messenger.accounts.authenticate(Authenticate(token=token, network=network_in(request)))
+    return Authenticate(token=token, network=network_in(request))
 
 
 async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
     actor = await authenticate(request, messenger)
+    if await _has_waited(request, asking_of(actor)):
+        return await authenticate(request, messenger)
+    return actor
+
+
+async def _has_waited(request: Request, asking: Asking) -> bool:
+    """
+    Wait for the turn of a request. If it had to wait, what was read before may be out of date: the session may have ended.
+
+    Raises:
+        Overloaded: The turn is too far away.
+    """
     pace: Pace = getattr(request.app.state, PACE)
-    asking = asking_of(actor)
     wait = pace.take(asking)
     request.scope[ASKING] = asking  # not before: one that is refused here is limited by its network alone
-    if wait:
-        note_wait(request, wait)
-        await asyncio.sleep(wait)
-        return await authenticate(request, messenger)  # the session may have ended meanwhile
-    return actor
+    if not wait:
+        return False
+    note_wait(request, wait)
+    await asyncio.sleep(wait)
+    return True
 
 
 def network_in(request: HTTPConnection) -> str:

@@ -7,6 +7,7 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
+from application.accounts.authenticate_for_page import PageAsked
 from application.chats.create import CreateChat
 from application.messenger import Messenger
 from application.paging import ChatPlace
@@ -14,7 +15,13 @@ from application.ports.views import After, Around, Before, Newest, PageNumber, W
 from application.views import HistoryPage
 from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq
-from interfaces.http.authentication import actor_of, authenticate, changer_of, charge_named
+from interfaces.http.authentication import (
+    actor_and_page,
+    actor_of,
+    authenticate,
+    changer_of,
+    charge_named,
+)
 from interfaces.http.described import CHATS, described
 from interfaces.http.envelope import has, next_link, polled, success, tags_in, unchanged
 from interfaces.http.errors import CHAT_DETAILS, NO_CHAT, OWNERS_ONLY
@@ -152,18 +159,30 @@ class Chats:
         has_next=True,
     )
     async def history(self, request: Request) -> Response:
-        actor = await actor_of(request, self.messenger)
-        asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
-        limit = min(asked.limit or self.options.history_page, self.options.history_most)
-        known = versions_in(request)
-        page = await self.messenger.messages.history_unless_known(
-            actor.profile_id, asked.chat_id, place(asked), limit, known
-        )
-        headers, tag = _next(request, asked, limit, page), tag_of(page.version)
+        try:
+            asked = self._asked_page(request)
+        except RequestInvalid:
+            await actor_of(request, self.messenger)  # who is not signed in hears that first
+            raise
+        actor, page = await actor_and_page(request, self.messenger, asked)
+        if page is None:
+            page = await self.messenger.messages.history_unless_known(
+                actor.profile_id, asked.chat_id, asked.where, asked.limit, asked.known
+            )
+        headers, tag = _next(request, asked, page), tag_of(page.version)
         if page.is_known or has(request, tag):
             return unchanged(tag, headers)
         read_after = partial(self._read_after, request, actor.profile_id, asked.chat_id)
         return history_answer(request, page, tag, headers, read_after)
+
+    def _asked_page(self, request: Request) -> PageAsked:
+        asked = codec.HISTORY.decode(query(request), within="query", path=path(request))
+        return PageAsked(
+            chat_id=asked.chat_id,
+            where=place(asked),
+            limit=min(asked.limit or self.options.history_page, self.options.history_most),
+            known=versions_in(request),
+        )
 
     async def _read_after(
         self, request: Request, reader: ProfileId, chat_id: ChatId, seq: Seq, limit: int
@@ -191,17 +210,17 @@ def versions_in(request: Request) -> Sequence[str]:
     return [tag[len(start) : -1] for tag in tags_in(request) if tag.startswith(start)]
 
 
-def _next(request: Request, asked: HistoryQuery, limit: int, page: HistoryPage) -> Mapping[str, str]:
+def _next(request: Request, asked: PageAsked, page: HistoryPage) -> Mapping[str, str]:
     """Return the ``Link`` to the next page: to older messages, or to newer ones if the request had ``after``."""
     going: dict[str, int] = {}
-    if asked.after is not None and asked.offset is None:
+    if isinstance(asked.where, After):
         if page.has_after and page.numbers:
             going = {"after": page.numbers[-1]}
     elif page.has_before and page.numbers:
         # Also for a page requested by number: numbers count from the newest message, so the next page by number would
         # repeat messages if new ones arrived in between.
         going = {"before": page.numbers[0]}
-    return next_link(request, {**going, "limit": limit}) if going else {}
+    return next_link(request, {**going, "limit": asked.limit}) if going else {}
 
 
 def place(asked: HistoryQuery) -> Where:

@@ -238,7 +238,7 @@ MUTANTS: dict[str, tuple[Callable[[Patch], None], Callable[[Scene], Awaitable[No
 
 @pytest.fixture(scope="module")
 def there() -> Iterator[IdentityProvider]:
-    with IdentityProvider(key=lies.KEY).running() as provider:
+    with IdentityProvider().running() as provider:
         yield provider
 
 
@@ -253,7 +253,7 @@ async def scenes(there: IdentityProvider, tmp_path: Path) -> AsyncIterator[Calla
 
         def scene() -> Scene:
             world = worlds.pop(0)
-            fresh = IdentityProvider(key=lies.KEY)
+            fresh = IdentityProvider()
             for name in ("change_claims", "change_header", "change_metadata", "change_keys", "change_token"):
                 setattr(there, name, getattr(fresh, name))
             there.signing, there.secret, there.published = None, b"", []

@@ -37,17 +37,16 @@ from infrastructure.crypto.codes import totp
 from infrastructure.oidc.providers import OidcProviders
 from infrastructure.smtp.writing import SUBJECTS
 from tests.accounts_world import PASSWORD, AccountsWorld, accounts_world, letters_in
-from tests.identity_provider import IdentityProvider, new_key
+from tests.identity_provider import IdentityProvider
 from tests.storages import SharedStorage
 
 ANNA = "anna@example.com"
-KEY = new_key()
 CALLBACK = "http://chat.example/callback/"
 
 
 @pytest.fixture
 def there() -> Iterator[IdentityProvider]:
-    with IdentityProvider(key=KEY).running() as provider:
+    with IdentityProvider().running() as provider:
         yield provider
 
 
@@ -197,7 +196,7 @@ class TestSigningIn:
 
     async def test_the_same_name_at_another_provider_is_somebody_else(self, people: People) -> None:
         await people.sign_in()
-        with IdentityProvider(key=KEY, subject=people.there.subject).running() as other:
+        with IdentityProvider(subject=people.there.subject).running() as other:
             other.now = people.there.now
             people.there = other
             people.set_up(trusts_email=False)

@@ -1,6 +1,6 @@
 """What every storage answers to reads."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from uuid import uuid4
 
@@ -12,16 +12,17 @@ from hypothesis import strategies as st
 from application.actor import Actor
 from application.ports.updates import NewMember, NewMessage
 from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
-from application.views import NOBODY, HistoryPage
+from application.views import NOBODY, HistoryPage, LiveSession
 from domain.chat import About
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.errors import DomainError
 from domain.events import ChatChanged
-from domain.ids import ChatId, Position, Seq
+from domain.ids import ChatId, Position, ProfileId, Seq, SessionId
 from domain.profile import Name
 from domain.role import Role
 from tests.contracts.conftest import Rig
 from tests.contracts.talk import Talk, actor, known, open_chat, saying
+from tests.contracts.test_accounts import account, profile, session
 from tests.storages import SharedStorage
 from tests.strategies import START, places
 
@@ -269,6 +270,43 @@ class TestKnownPages:
         for chat_id, expected in ((chat.id, NotAMember), (ChatId(uuid4()), ChatNotFound)):
             reading = views.history_unless_known(stranger.profile_id, chat_id, Newest(), 3, [page.version])
             assert await refusal(reading) is expected
+
+
+class TestASessionAndAPage:
+    async def test_both_are_as_each_by_itself(self, storage: SharedStorage) -> None:
+        talk, ann, stranger = Talk(storage), actor(), actor()
+        chat = await open_chat(storage.begin, ann)
+        for number in range(5):
+            await talk.say(ann, chat.id, str(number))
+        one, whose = account(), profile(first_name="Anna")
+        here = evolve(session(one.id), profile_id=whose.id)
+        async with storage.begin() as work:
+            await work.accounts.add(one)
+            await work.profiles.add(whose)
+            await work.sessions.add(here)
+        views = storage.views
+        live = await views.live_session(one.id, here.id)
+        page = await views.history(ann.profile_id, chat.id, Before(Seq(5)), 3)
+        assert live is not None
+        assert said(page) == list("123")
+
+        async def read(
+            session_id: SessionId = here.id,
+            reader: ProfileId = ann.profile_id,
+            chat_id: ChatId = chat.id,
+            known: Sequence[str] = (),
+        ) -> tuple[LiveSession | None, HistoryPage | None]:
+            return await views.session_and_history(
+                one.id, session_id, reader, chat_id, Before(Seq(5)), 3, known
+            )
+
+        assert await read() == (live, page)
+        assert await read(SessionId(uuid4())) == (None, page)
+        assert await read(reader=stranger.profile_id) == (live, None)
+        assert await read(chat_id=ChatId(uuid4())) == (live, None)
+        known_page = (await read(known=["none", page.version]))[1]
+        assert known_page is not None
+        assert (known_page.is_known, said(known_page), known_page.version) == (True, [], page.version)
 
 
 class TestSnapshots:

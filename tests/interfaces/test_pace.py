@@ -54,12 +54,15 @@ def test_no_account_gets_more_than_its_rate_and_what_it_saved(
     for account, count, seconds in moves:
         hand.at += seconds
         for _ in range(count):
+            has_room = pace.has_room(account)
             try:
                 wait = pace.take(account)
             except Overloaded:
+                assert not has_room
                 assert begun[account][-1] + 0.1 > hand.at + pace.most_seconds
                 continue
             assert wait <= pace.most_seconds
+            assert has_room == (wait == 0.0)
             begun[account].append(hand.at + wait)
     for moments in begun.values():
         assert moments == sorted(moments), "they begin in the order in which they came"
@@ -543,9 +546,17 @@ async def test_a_socket_that_finds_no_place_costs_its_network_a_moment(
     assert given_back == ["127.0.0.1"]
 
 
-async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(house: House) -> None:
+@pytest.mark.parametrize("before", ["nothing was asked", "a page was asked", "the page itself was read"])
+async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(
+    house: House, before: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     chat = await house.chat("Ann")
     actor = await actor_of(house, "Ann")
+    if before != "nothing was asked":
+        async with asking(house, "Ann") as client:
+            assert (await client.get(f"/chats/{chat}/history/")).is_success
+    if before == "the page itself was read":  # as of two requests at once that both find room for one
+        monkeypatch.setattr(Pace, "has_room", lambda *_: True)
     house.services.pace.charge(actor.account_id, PER_SECOND * BYTES)
     async with asking(house, "Ann") as client, asking(house, "Ann") as owner:
         waiting = asyncio.create_task(client.get(f"/chats/{chat}/history/"))

@@ -242,6 +242,22 @@ class SlowViews(Views):
         found: HistoryPage = await self._door.read(lambda: read(reader, chat_id, where, limit, known))
         return found
 
+    async def session_and_history(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        reader: ProfileId,
+        chat_id: ChatId,
+        where: Where,
+        limit: int,
+        known: Collection[str],
+    ) -> tuple[LiveSession | None, HistoryPage | None]:
+        read = self._views.session_and_history
+        found: tuple[LiveSession | None, HistoryPage | None] = await self._door.read(
+            lambda: read(account_id, session_id, reader, chat_id, where, limit, known)
+        )
+        return found
+
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         found: Snapshot = await self._door.read(lambda: self._views.snapshot(reader, chat_id, limit))
         return found

@@ -28,6 +28,9 @@ from tests.system.recorded import Recorded
 
 PASSWORD: Final = "admin"
 
+UNSENT: Final = 20
+"""Messages that wait in a client's outbox, after which its person waits too, however long there is no messenger."""
+
 READS: Final = frozenset({"catch_up", "get_history", "get_readers"})
 
 
@@ -226,6 +229,8 @@ class Device(ABC):
             await asyncio.sleep(self.chance.uniform(0, 0.05))
             if until.is_set():
                 return
+            if (await self.status()).unsent >= UNSENT:
+                continue
             chat, text = self.chance.choice(chats), f"{self.name} {life} says {number}"
             self.said.setdefault(chat, []).append(text)
             await self.send(chat, text)

@@ -51,7 +51,9 @@ class Program:
             while line := await self.process.stdout.readline():
                 told = json.loads(line)
                 if "number" in told:
-                    self._asked.pop(told["number"]).set_result(told["answer"])
+                    answer = self._asked.pop(told["number"])
+                    if not answer.done():  # who asked may have been cancelled
+                        answer.set_result(told["answer"])
                 else:
                     self.devices[told["device"]].told(told)
         finally:

@@ -100,13 +100,26 @@ def test_a_typescript_client(server: Server, document: Path, tmp_path: Path) -> 
     assert_conversed(printed, "TypeScript")
 
 
+BROKEN: Final = (
+    ({"openapi": "3.1.0", "info": {"title": "A", "version": "1"}, "paths": {}}, "oas3-api-servers"),
+    ({"asyncapi": "3.0.0", "info": {"title": "A", "version": "1"}}, "asyncapi-servers"),
+)
+"""Documents without servers, and the rules that they break."""
+
+
 @with_node
-def test_spectral_finds_nothing(server: Server, document: Path) -> None:
-    """In either document, over HTTP and over sockets."""
-    frames = document.with_name("asyncapi.json")
+def test_spectral_finds_nothing(server: Server, document: Path, tmp_path: Path) -> None:
+    """In either document, over HTTP and over sockets. In such as are broken it finds something."""
+    for name in ("lint.js", "package.json"):
+        shutil.copy(SOURCES / name, tmp_path)
+    (tmp_path / "node_modules").symlink_to(NODE)
+    frames = tmp_path / "asyncapi.json"
     frames.write_bytes(httpx.get(f"{server.url}/asyncapi.json").raise_for_status().content)
-    node(
-        *("@stoplight/spectral-cli/dist/index.js", "lint", "--ruleset", SOURCES / "spectral.yaml"),
-        *("--fail-severity", "warn", document, frames),
-        at=document.parent,
-    )
+    broken = {tmp_path / f"{rule}.json": rule for _, rule in BROKEN}
+    for path, (text, _) in zip(broken, BROKEN, strict=True):
+        path.write_text(json.dumps(text))
+    found = json.loads(done("node", "lint.js", document, frames, *broken, at=tmp_path))
+    assert found[str(document)] == []
+    assert found[str(frames)] == []
+    for path, rule in broken.items():
+        assert rule in {each["code"] for each in found[str(path)]}

@@ -306,5 +306,8 @@ class DividedReadPool(ReadPool):
                 return await reads.rows(HERE, **parameters)
         return await super()._rows_for(whose, accepted(statement), parameters)
 
-    async def exchange(self, *statements: Statement, whose: Hashable = SHARED) -> Sequence[Found]:
-        return await super().exchange(*map(_accepted_in_exchange, statements), whose=whose)
+    async def exchange(
+        self, *statements: Statement, whose: Hashable = SHARED, in_one_snapshot: bool = True
+    ) -> Sequence[Found]:
+        accepted = map(_accepted_in_exchange, statements)
+        return await super().exchange(*accepted, whose=whose, in_one_snapshot=in_one_snapshot)

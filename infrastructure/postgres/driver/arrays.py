@@ -92,6 +92,16 @@ class Id(Packed):
         return cls(value.bytes)
 
 
+class Text(Packed):
+    """A single text."""
+
+    oid = 25
+
+    @classmethod
+    def of(cls, value: str) -> "Text":
+        return cls(value.encode())
+
+
 class Moments(Packed):
     oid = 1185
 
@@ -125,7 +135,7 @@ class _PackedDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    for packed in (Uuids, Bigints, Xids, Bigint, Id, Moments, Texts):
+    for packed in (Uuids, Bigints, Xids, Bigint, Id, Text, Moments, Texts):
         adapters.register_dumper(
             packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
         )

@@ -20,7 +20,7 @@ from sqlalchemy import RowMapping, Select
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 
 from application.errors import Unavailable
-from infrastructure.postgres.driver.arrays import Bigint, Packed
+from infrastructure.postgres.driver.arrays import Bigint, Packed, Text
 from infrastructure.postgres.driver.connection import (
     ANSWERS_WITHIN,
     READ_SNAPSHOT,
@@ -85,6 +85,7 @@ class Prepared:
     """The text with numbers in place of names, as PostgreSQL reads it: the driver would look for the names each time."""
     names: Sequence[str] = field(init=False, eq=False, repr=False)
     """The names of the parameters, in the order of their numbers."""
+    _packed: Mapping[str, Packed] = field(init=False, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         names: dict[str, int] = {}
@@ -94,10 +95,16 @@ class Prepared:
 
         object.__setattr__(self, "numbered", _PLACEHOLDER.sub(number, self.text))
         object.__setattr__(self, "names", tuple(names))
+        packed = {
+            name: Bigint.of(value) if isinstance(value, int) else Text.of(value)
+            for name, value in self.constants.items()
+            if isinstance(value, int | str)
+        }
+        object.__setattr__(self, "_packed", packed)
 
     def asked(self, **parameters: Packed) -> Statement:
-        """Returns the statement with its parameters, for `ReadPool.exchange`. Its constants are numbers."""
-        given = {**{name: Bigint.of(value) for name, value in self.constants.items()}, **parameters}
+        """Returns the statement with its parameters, for `ReadPool.exchange`. Its constants are numbers and texts."""
+        given = {**self._packed, **parameters}
         return Statement(self.numbered, [given[name] for name in self.names])
 
     async def run(self, connection: psycopg.AsyncConnection[Any], parameters: Mapping[str, Any]) -> "Cursor":
@@ -221,21 +228,27 @@ class ReadPool(PreparedReads):
                 await reader.command(END)
             return rows
 
-    async def exchange(self, *statements: Statement, whose: Hashable = SHARED) -> Sequence[Found]:
+    async def exchange(
+        self, *statements: Statement, whose: Hashable = SHARED, in_one_snapshot: bool = True
+    ) -> Sequence[Found]:
         """
-        Reads several statements from one snapshot, in one exchange with the server.
+        Reads several statements in one exchange with the server: from one snapshot, or each from a snapshot that is no older
+        than that of the one before it, which costs less.
 
         Raises:
             Unavailable: Storage did not answer, or all connections were busy for too long.
         """
 
         async def run(reader: ReadConnection) -> Sequence[Found]:
-            beginning = [Statement(text) for text in (READ_SNAPSHOT, reader.settings) if text]
+            beginning, end = [], []
+            if in_one_snapshot or reader.is_pooled:
+                beginning = [Statement(text) for text in (READ_SNAPSHOT, reader.settings) if text]
+                end = [Statement(END)]
             try:
-                found = await find(reader, [*beginning, *statements, Statement(END)])
+                found = await find(reader, [*beginning, *statements, *end])
             except Refused as refused:
                 raise refused.error from None
-            return found[len(beginning) : -1]
+            return found[len(beginning) : len(found) - len(end)]
 
         async with self._reading(run, whose) as (_, found):
             return found

@@ -15,16 +15,15 @@ from application.ports.providers import ProvenIdentity, Returned
 from domain.identity import ProviderRefused, Subject
 from infrastructure.oidc.provider import KEYS_FOR, METADATA_FOR, PAUSE, OidcProvider
 from infrastructure.oidc.transport import LARGEST, may_be_asked
-from tests.identity_provider import CLIENT_ID, Answering, IdentityProvider, new_key
+from tests.identity_provider import CLIENT_ID, Answering, IdentityProvider, new_key, usual_key
 
 CALLBACK = "https://chat.example/accounts/sign-in/provider/callback/example/"
 NONCE, VERIFIER = "a nonce that nobody guesses", "v" * 43
-KEY, OTHER = new_key(), new_key("other")
 
 
 @pytest.fixture
 def there() -> Iterator[IdentityProvider]:
-    with IdentityProvider(key=KEY).running() as provider:
+    with IdentityProvider().running() as provider:
         yield provider
 
 
@@ -177,14 +176,16 @@ class TestLies:
             await identified(there)
 
     async def test_signed_by_another_key_of_the_same_name(self, there: IdentityProvider) -> None:
-        there.signing = OTHER
+        there.signing = usual_key("other")
         with pytest.raises(ProviderRefused):
             await identified(there)
 
     @pytest.mark.parametrize("form", ["pem", "jwk"])
     async def test_signed_by_the_public_key_as_a_secret(self, there: IdentityProvider, form: str) -> None:
         public = (
-            KEY.as_pem(private=False) if form == "pem" else json.dumps(KEY.as_dict(private=False)).encode()
+            usual_key().as_pem(private=False)
+            if form == "pem"
+            else json.dumps(usual_key().as_dict(private=False)).encode()
         )
         there.secret = public
         there.change_header = lambda header: header | {"alg": "HS256"}
@@ -212,13 +213,15 @@ class TestLies:
             await identified(there)
 
     async def test_signed_by_a_key_that_it_names_itself(self, there: IdentityProvider) -> None:
-        there.signing = OTHER
-        there.change_header = lambda header: header | {"jwk": OTHER.as_dict(private=False), "kid": "other"}
+        there.signing = usual_key("other")
+        there.change_header = lambda header: (
+            header | {"jwk": usual_key("other").as_dict(private=False), "kid": "other"}
+        )
         with pytest.raises(ProviderRefused):
             await identified(there)
 
     async def test_signed_by_a_key_for_encryption(self, there: IdentityProvider) -> None:
-        there.published = [OTHER, KEY]
+        there.published = [usual_key("other"), usual_key()]
         there.change_keys = lambda keys: {"keys": [keys["keys"][0], keys["keys"][1] | {"use": "enc"}]}
         with pytest.raises(ProviderRefused):
             await identified(there)
@@ -311,7 +314,7 @@ class TestTrouble:
             await identified(there, client(there, deadline=0.5))
 
     async def test_nobody_is_there(self) -> None:
-        with IdentityProvider(key=KEY).running() as gone:
+        with IdentityProvider().running() as gone:
             ours = client(gone)
         with pytest.raises(ProviderUnavailable):
             await ours.address(state="state", nonce=NONCE, verifier=VERIFIER)
@@ -351,7 +354,7 @@ class TestNewKeys:
 
     async def test_and_not_at_each_request(self, there: IdentityProvider) -> None:
         ours = client(there, now=lambda: 0.0)
-        there.signing = OTHER
+        there.signing = usual_key("other")
         there.change_header = lambda header: header | {"kid": "unknown"}
         for _ in range(4):
             with pytest.raises(ProviderRefused):
@@ -362,7 +365,7 @@ class TestNewKeys:
         at = 0.0
         ours = client(there, now=lambda: at)
         assert (await identified(there, ours)).subject.name == there.subject
-        there.published = [OTHER]
+        there.published = [usual_key("other")]
         assert (await identified(there, ours)).subject.name == there.subject
         at += KEYS_FOR.total_seconds()
         with pytest.raises(ProviderRefused):
@@ -379,7 +382,7 @@ class TestNewKeys:
         assert len(there.requests) == 2
 
     async def test_of_several_keys_the_named_one_counts(self, there: IdentityProvider) -> None:
-        there.published = [OTHER, KEY, RSAKey.generate_key(2048, {"kid": "third"})]
+        there.published = [usual_key("other"), usual_key(), RSAKey.generate_key(2048, {"kid": "third"})]
         assert (await identified(there)).subject.name == there.subject
 
 

@@ -242,9 +242,14 @@ async def _views(storage: Storage, filled: Filled) -> None:
     for where in (Newest(), After(Seq(0)), After(Seq(filled.messages // 2))):
         version = (await views.history(reader, chat, where, 50)).version
         await views.history_unless_known(reader, chat, where, 50, [version])
+        for known in ([], [version]):
+            await views.session_and_history(account().id, SessionId(uuid4()), reader, chat, where, 50, known)
     assert isinstance(views, PostgresViews)
     beside_a_replica = evolve(views, replica=Replica(views.pool))  # it is none, so that both ways are taken
     await beside_a_replica.history(reader, chat, Newest(), 50)
+    await beside_a_replica.session_and_history(
+        account().id, SessionId(uuid4()), reader, chat, Newest(), 50, []
+    )
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)
