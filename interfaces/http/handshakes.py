@@ -1,5 +1,6 @@
 """Refusals of WebSocket handshakes, which are answers of HTTP (the WebSocket Denial Response extension of ASGI)."""
 
+from collections.abc import Awaitable
 from typing import Final
 
 from attrs import frozen
@@ -33,11 +34,10 @@ class SocketsOfPages:
     app: ASGIApp
     pages: Pages
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "websocket" and not self.pages.accept(scope):
-            await refuse(scope, receive, send, SINGLE_ERRORS[ForeignPage])
-        else:
-            await self.app(scope, receive, send)
+            return refuse(scope, receive, send, SINGLE_ERRORS[ForeignPage])
+        return self.app(scope, receive, send)
 
 
 @frozen
@@ -49,10 +49,12 @@ class UnknownSockets:
 
     app: ASGIApp
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "websocket" or DENIAL not in scope.get("extensions", {}):
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._answered(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
         is_answered = False
 
         async def answering(message: Message) -> None:

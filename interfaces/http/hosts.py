@@ -7,7 +7,7 @@ a browser send one. Probes and scrapers may use any name: balancers and Promethe
 is no secret, or asks for a token.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 from functools import lru_cache
 from typing import Final
 
@@ -37,12 +37,11 @@ class AllowedHosts:
     exempt: frozenset[str] = frozenset()
     """Paths at which every host is accepted."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         is_open = not self.names or scope["type"] == "lifespan" or scope["path"] in self.exempt
         if is_open or self.accept(Headers(scope=scope).getlist("host")):
-            await self.app(scope, receive, send)
-        else:
-            await refuse(scope, receive, send, MISDIRECTED)
+            return self.app(scope, receive, send)
+        return refuse(scope, receive, send, MISDIRECTED)
 
     def accept(self, hosts: Collection[str]) -> bool:
         """Tell whether one allowed host is named. HTTP/1.0 may name none."""

@@ -3,12 +3,15 @@ Middleware as plain ASGI, so that nothing is buffered and WebSockets pass throug
 
 From the outside in: request id and access log, security headers, CORS, the answer to unexpected errors, the size limit of
 bodies, and the public path.
+
+A layer that only passes on is a plain function that returns what the next one does: each coroutine in between would be gone
+through whenever the request goes on after a wait.
 """
 
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 from urllib.parse import quote
 
@@ -65,17 +68,16 @@ class Traced:
     new_id: Callable[[], str]
     unlogged: Collection[str] = ()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         given, user_agent = _first(scope, REQUEST_ID), _first(scope, b"user-agent")
         name = given if given and _PLAIN.fullmatch(given) else self.new_id()
         scope.setdefault("state", {})["request_id"] = name
         client = scope.get("client")
         origin = Origin(user_agent=user_agent, address=client[0] if client else None)
         whereabouts.present.set(Whereabouts(request_id=name, origin=origin))
-        await self._serve(scope, receive, send, name)
+        return self._serve(scope, receive, send, name)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         # Of handshakes only those that are refused have a line: the log tells of sockets elsewhere.
@@ -206,19 +208,16 @@ class Cors:
     def __attrs_post_init__(self) -> None:
         self._known_headers = frozenset(header.lower() for header in (*self.headers, *self.added))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         origin = _first(scope, b"origin")
         if origin is None:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         request = Headers(scope=scope)
         if scope["method"] == "OPTIONS" and "access-control-request-method" in request:
-            await self._preflight(origin, request)(scope, receive, send)
-        else:
-            await self.app(scope, receive, self._allowing(origin, send))
+            return self._preflight(origin, request)(scope, receive, send)
+        return self.app(scope, receive, self._allowing(origin, send))
 
     def _preflight(self, origin: str, request: Headers) -> Response:
         asked = request.get("access-control-request-headers", "").split(",")
@@ -300,11 +299,11 @@ class UnderPublicPath:
     app: ASGIApp
     path: str = ""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if self.path and scope["type"] != "lifespan":
             scope["root_path"] = self.path
             scope["path"] = f"{self.path}{scope['path']}"
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
 
 @frozen

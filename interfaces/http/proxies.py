@@ -7,7 +7,7 @@ have forged everything before it.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -47,13 +47,13 @@ class BehindProxies:
     app: ASGIApp
     trusted: Networks = Networks()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] in {"http", "websocket"} and (client := scope.get("client")):
             host, port = client[:2]
             if host in self.trusted:
                 host, port = self._client_of(scope, host, port)
             scope["client"] = (_written(host), port)
-        await self.app(scope, receive, send)
+        return self.app(scope, receive, send)
 
     def _client_of(self, scope: Scope, host: str, port: int) -> tuple[str, int]:
         chain = hops(Headers(scope=scope))

@@ -1,9 +1,9 @@
 """Routes of the HTTP interface, and the answers for paths and methods that have none."""
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final
 
 from attrs import Factory, define
 from starlette._utils import get_route_path
@@ -95,14 +95,13 @@ class Directory:
             elif not isinstance(route, WebSocketRoute):
                 self._others.append((number, route))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
         found = self.find(scope) if scope["type"] == "http" else None
         if found is None:
-            await self._router.app(scope, receive, send)
-            return
+            return self._router.app(scope, receive, send)
         route, more = found
         scope.update(more, route=route, router=self._router)
-        await route.handle(scope, receive, send)
+        return route.handle(scope, receive, send)
 
     def find(self, scope: Scope) -> tuple[BaseRoute, Scope] | None:
         """Returns the route of a request, and what it adds to the scope."""
