@@ -45,6 +45,7 @@ from infrastructure.postgres.marking import PostgresMarkings
 from infrastructure.postgres.own_changes import PostgresOwnChanges
 from infrastructure.postgres.posting import PostgresPostings
 from infrastructure.postgres.purging import PostgresDeletedChats
+from infrastructure.postgres.remembered import Memory
 from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.storage import PostgresStorage
 from infrastructure.postgres.updates import PostgresUpdates
@@ -122,7 +123,7 @@ def postgres_storage(
     deadline, trouble, kinds = settings.database.deadline, WriteTrouble(), kinds_for(settings)
     return Storage(
         begin=PostgresStorage(engine, deadline, trouble).begin,
-        begin_posting=kinds.postings(posting_connection, trouble).begin,
+        begin_posting=kinds.postings(posting_connection, trouble, Memory(settings.chat.remembered)).begin,
         begin_patient_posting=kinds.postings(patient_posting_connection, trouble).begin,
         begin_marking=kinds.markings(marking_connection, trouble).begin,
         views=PostgresViews(read_pool, trouble, replica),

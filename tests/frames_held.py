@@ -112,7 +112,7 @@ def watch_connections() -> None:
     from interfaces.ws.connection import Connection  # noqa: PLC0415
     from interfaces.ws.outbox import Outbox  # noqa: PLC0415
 
-    hear, put = Connection.hear, Outbox.put
+    hear, put, put_shared = Connection.hear, Outbox.put, Outbox.put_shared
     channels: dict[type[Connection], Channel] = {
         ChatConnection: Channel.CHAT,
         AllChatsConnection: Channel.ALL_CHATS,
@@ -131,8 +131,15 @@ def watch_connections() -> None:
             WATCH.tell(talk, frame.data, frame)
         put(self, frame, ephemeral=ephemeral)
 
+    def put_shared_and_look(self: Outbox, frames: Any) -> None:
+        if (talk := WATCH._talks.get(self)) is not None:
+            for frame in frames:
+                WATCH.tell(talk, frame.data, frame)
+        put_shared(self, frames)
+
     Connection.hear = hear_and_look  # type: ignore[method-assign]
     Outbox.put = put_and_look  # type: ignore[method-assign]
+    Outbox.put_shared = put_shared_and_look  # type: ignore[method-assign]
 
 
 def watch_streams() -> None:

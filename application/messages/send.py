@@ -13,7 +13,7 @@ from attrs import frozen
 from application.actor import Actor
 from application.ports.clock import Clock
 from application.ports.ids import MessageIds
-from application.ports.posting import BeginPosting, Conversations, Draft, Slots
+from application.ports.posting import BeginPosting, Conversations, Draft, Outdated, Slots
 from domain.chat_errors import ChatNotFound
 from domain.errors import Conflict, DomainError
 from domain.events import MessageSent
@@ -84,6 +84,12 @@ class SendMessages:
             )
             for actor, command in asked
         ]
+        try:
+            return await self._store(drafts)
+        except Outdated:
+            return await self._store(drafts)
+
+    async def _store(self, drafts: Sequence[Draft]) -> Sequence[Answer]:
         async with self.begin() as posting:
             opened = await posting.open(drafts, self._slots)
             answers = [self._answer(opened, draft) for draft in drafts]

@@ -2,10 +2,12 @@
 Posting: many messages in one transaction.
 
 A unit of posting loads the conversations of its drafts, lets the domain decide, and stores the outcome. It commits when
-its block ends, and the messages are announced after that. Its errors tell what is certain:
+its block ends, and the messages are announced after that. Storage may load conversations as it remembers them; whether they
+are still so is then found out in the transaction that stores the outcome. Its errors tell what is certain:
 
 - `Indigestible`: nothing is stored, and one of the drafts is the cause; halving the batch finds it
 - `Interrupted`: nothing is stored, through no fault of the drafts; one more try is worthwhile
+- `Outdated`: nothing is stored, and the decisions must be made again, in another unit
 - any other `Unavailable`: nothing is stored, and trying again at once is of no use
 - `OutcomeUnknown`: the connection was lost during the commit; everything is stored, or nothing
 """
@@ -36,6 +38,14 @@ class Interrupted(Unavailable):
     """Nothing is stored: storage cancelled the transaction, for example to resolve a deadlock."""
 
     code = "interrupted"
+
+
+class Outdated(Interrupted):
+    """
+    Nothing is stored: storage had remembered the conversations, and they have changed since. The next unit over them reads them.
+    """
+
+    code = "outdated"
 
 
 @frozen(kw_only=True)

@@ -124,7 +124,10 @@ PresenceUpdate = OnlineThere | AttendingThere | WhoIsThere
 ChatUpdate = NewMessage | ChatChanged | NewMember | MemberRemoved | RoleChanged
 """The events of a chat's log, with the names of the people in them."""
 
-Update = ChatUpdate | PersonalEvent | MessagesRead | Typing | Moved | PresenceUpdate | LimitUsed
+UpdateBesideLogs = PersonalEvent | MessagesRead | Typing | Moved | PresenceUpdate | LimitUsed
+"""Published updates that are no entries of a chat's log."""
+
+Update = ChatUpdate | UpdateBesideLogs
 
 
 class Updates(Protocol):

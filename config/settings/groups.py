@@ -435,6 +435,12 @@ class Chat:
     batch_bytes_per_chat: int = _setting(
         "CHAT_BATCH_BYTES_PER_CHAT", read.whole(65536, 16 * 1024 * 1024), default_of(BATCH.weight_per_key)
     )
+    remembered: int = _setting("CHAT_REMEMBERED", read.whole(0, 1_000_000), 10_000)
+    """
+    Chats and authors that a process remembers, so that nothing is read before their next messages are stored. With 0 it
+    remembers none.
+    """
+
     purge_after: timedelta = _setting(
         "CHAT_PURGE_AFTER_DAYS", read.duration("days", 3650, least=0), timedelta(days=30)
     )

@@ -78,6 +78,7 @@ from infrastructure.postgres.driver.reads import (
     ReadPool,
     ReadTransaction,
     Row,
+    made,
     prepared,
 )
 from infrastructure.postgres.driver.together import Together
@@ -814,16 +815,16 @@ class PostgresViews:
             membership = await _require_member(reads, MEMBERSHIP, reader, chat_id)
             page = await _members(reads, chat_id, ProfileId(membership["owner_id"]), paging)
             people = await _people(reads, {ProfileId(row["profile_id"]) for row in page.items})
-        members = [
-            MemberView(
+
+        def member(row: Row) -> MemberView:
+            return MemberView(
                 profile=people.get(ProfileId(row["profile_id"]), NOBODY),
                 role=Role(row["role"]),
                 joined_at=row["joined_at"],
                 read_up_to=Seq(row["mark"]),
             )
-            for row in page.items
-        ]
-        return Page(members, page.next)
+
+        return Page(await made(member, page.items), page.next)
 
     async def readers(
         self, reader: ProfileId, chat_id: ChatId, message_id: MessageId
@@ -952,7 +953,7 @@ async def _entries(reads: PreparedReads, reader: ProfileId, chat_ids: Sequence[C
     found = await reads.rows(ENTRIES, ids=Uuids.of(chat_ids), reader=reader)
     others = await _others(reads, reader, found)
     people = await _people(reads, {*_people_of(found), *others.values()})
-    return [_chat_view(row, people, others) for row in found]
+    return await made(lambda row: _chat_view(row, people, others), found)
 
 
 async def _history(
@@ -1059,11 +1060,11 @@ async def _others(
 
 
 async def _people(reads: PreparedReads, ids: Iterable[ProfileId]) -> Mapping[ProfileId, ProfileView]:
-    wanted = sorted(set(ids))
+    wanted = sorted(set(ids), key=lambda id: id.int)  # comparing ids takes ten times as long
     if not wanted:
         return {}
     found = await reads.rows(PEOPLE, ids=Uuids.of(wanted))
-    return {row["id"]: ProfileView(**row) for row in found}
+    return {view.id: view for view in await made(lambda row: ProfileView(**row), found)}
 
 
 def _live_session(row: Row) -> LiveSession:

@@ -282,8 +282,8 @@ class PrometheusMeter:
     def frame_received(self) -> None:
         self._figures.frames_in += 1
 
-    def frame_sent(self) -> None:
-        self._figures.frames_out += 1
+    def frames_sent(self, count: int) -> None:
+        self._figures.frames_out += count
 
     def outbox_grew(self, size: int) -> None:
         self._figures.outbox_bytes += size

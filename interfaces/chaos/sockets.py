@@ -6,6 +6,7 @@ docs/protocol.md says that clients must expect.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
 import orjson
@@ -50,13 +51,18 @@ class ChaoticSocketProtocol(SocketProtocol):
     # To the client
 
     @override
-    def _write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:
         if self.transport.is_closing() or isinstance(frame, Part):
-            super()._write(frame)
+            super().write(frame)
         elif self._held is not None:
             self._held.append(frame)
         else:
             self._write_perhaps(frame)
+
+    @override
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.write(frame)
 
     def _write_perhaps(self, frame: Frame) -> None:
         rates, drawn = self.chaos.rates, self._chance()
@@ -74,11 +80,11 @@ class ChaoticSocketProtocol(SocketProtocol):
     def _write_now(self, frame: Frame) -> None:
         rates, fields = self.chaos.rates, _decoded(frame)
         if (lost := _lost(fields)) and self._chance() < rates.lost_answers:
-            super()._write(Frame(orjson.dumps(lost)))
+            super().write(Frame(orjson.dumps(lost)))
             return
-        super()._write(frame)
+        super().write(frame)
         if "after" in fields and fields["type"] != "gap" and self._chance() < rates.repeats:
-            super()._write(frame)
+            super().write(frame)
 
     def _write_held(self) -> None:
         self._release = None
@@ -94,9 +100,9 @@ class ChaoticSocketProtocol(SocketProtocol):
         self.transport.close()
 
     @override
-    def _close(self, close: Close) -> None:
+    def finish(self, close: Close) -> None:
         self._end_delay()
-        super()._close(close)
+        super().finish(close)
 
     @override
     def shutdown(self) -> None:

@@ -30,6 +30,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
+from interfaces.slices import made
 from interfaces.wire import answers, codec
 from interfaces.wire.codec import HistoryQuery, dumps
 from interfaces.wire.commands import REFUSALS
@@ -115,7 +116,8 @@ class Chats:
     async def read(self, request: Request) -> Response:
         actor = await actor_of(request, self.messenger)
         chat_id = codec.IN_CHAT.decode({}, within="query", path=path(request)).chat_id
-        return polled(request, codec.details_json(await self.messenger.chats.get(actor.profile_id, chat_id)))
+        details = await self.messenger.chats.get(actor.profile_id, chat_id)
+        return polled(request, codec.details_json(details, await made(codec.profile_json, details.members)))
 
     @described(
         summary="Rename or describe a chat, or add members; what is not sent stays as it is",

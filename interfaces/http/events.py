@@ -6,7 +6,7 @@ they become events, and the end of a socket becomes a last event.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -140,12 +140,7 @@ class Stream(Response):
     def __attrs_post_init__(self) -> None:
         services, options = self._services, self._services.options
         self._outbox = Outbox(
-            self._write,
-            self._finish,
-            options.outbox_frames,
-            options.outbox_bytes,
-            services.meter,
-            services.outboxes,
+            self, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
         )
         self._connection = AllChatsConnection(self._outbox, self._greeting, services.places)
         self._exchange = Exchange(services, EventsDesk(services, self._connection), self)
@@ -205,14 +200,18 @@ class Stream(Response):
 
     # Writing
 
-    def _write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:
         self._ready += event_of(frame)
         if len(self._ready) >= WRITTEN_AT_ONCE:
             self._outbox.hold_up()
         self._woken.set()
 
-    def _finish(self, end: Close) -> None:
-        self._end = end
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.write(frame)
+
+    def finish(self, close: Close) -> None:
+        self._end = end = close
         if end.is_final:
             self._ready.clear()
         seconds = self._services.options.close_timeout

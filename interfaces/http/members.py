@@ -14,6 +14,7 @@ from interfaces.http.options import HttpOptions
 from interfaces.http.paging import Listing, listed
 from interfaces.http.requests import json_object, key, path, query
 from interfaces.http.routes import Endpoint
+from interfaces.slices import encoded
 from interfaces.wire import answers, codec
 from interfaces.wire.commands import REFUSALS
 
@@ -67,7 +68,7 @@ class Members:
         )
         charge_named(request, actor, command.profile_ids)
         members = await self.messenger.chats.add_members(actor, command)
-        return success([codec.member_json(member) for member in members])
+        return success(await encoded(codec.member_json, members))
 
     @described(
         summary="Change the role of a member; making a member the owner hands the chat over",
@@ -81,7 +82,7 @@ class Members:
         actor = await changer_of(request, self.messenger)
         command = codec.CHANGE_ROLE.decode(await json_object(request), within="body", path=path(request))
         members = await self.messenger.chats.change_role(actor, command)
-        return success([codec.member_json(member) for member in members])
+        return success(await encoded(codec.member_json, members))
 
     @described(
         summary="Remove a member from a group, or leave it",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from application.paging import BadPlace, Page, Paging, Place
 from interfaces.http.envelope import next_link, polled
+from interfaces.slices import encoded
 from interfaces.wire.codec import ListQuery
 from interfaces.wire.cursors import CursorCodec, InvalidCursor
 from interfaces.wire.faults import CURSOR_INVALID, CURSOR_OR_SKIP
@@ -63,7 +64,7 @@ async def listed(
         page = await read(paging)
     except BadPlace as error:
         raise _invalid(asked) from error
-    data = [as_json(item) for item in page.items]
+    data = await encoded(as_json, page.items)
     if page.next is None:
         return polled(request, data)
     following: dict[str, str | int] = {**query, "cursor": listing.write(page.next)}

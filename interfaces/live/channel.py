@@ -77,8 +77,8 @@ class Channels:
     """The chats that have listeners on this node. Reads the updates that they missed."""
 
     read_log: ReadLog
-    told: Callable[[Channel, ChatUpdate], None]
-    """Called with each update exactly once, in the order of the chat's log."""
+    told: Callable[[Channel, Sequence[ChatUpdate]], None]
+    """Called with each update exactly once, in the order of the chat's log. What arrived together is told together."""
     tails: Tails
     interval: float
     """Seconds until a failed read is tried again."""
@@ -114,13 +114,18 @@ class Channels:
         """
         self._by_chat.clear()
 
-    def advance(self, update: ChatUpdate) -> None:
-        channel = self._by_chat.get(update.chat_id)
-        if channel is None or channel.position is None or update.position <= channel.position:
-            self.tails.follow(update)
+    def advance(self, chat_id: ChatId, updates: Sequence[ChatUpdate]) -> None:
+        """Takes updates of one chat."""
+        channel = self._by_chat.get(chat_id)
+        due: list[ChatUpdate] = []
+        for update in updates:
+            if channel is None or channel.position is None or update.position <= channel.position:
+                self.tails.follow(update)
+            if channel is not None:
+                due.extend(channel.due(update))
         if channel is not None:
-            for following in channel.due(update):
-                self.told(channel, following)
+            if due:
+                self.told(channel, due)
             self.heal_soon(channel)
 
     def hear_of(self, chat_id: ChatId, position: Position | None) -> None:
@@ -157,8 +162,7 @@ class Channels:
                 assert channel.position is not None
                 hints = channel.hints
                 missed = await self.read_log(channel.chat_id, channel.position, PAGE)
-                for update in missed:
-                    self.advance(update)
+                self.advance(channel.chat_id, missed)
                 if not missed and channel.hints == hints:
                     channel.heard = channel.position  # the hint was wrong: the log has no such entry
                 elif channel.is_behind:

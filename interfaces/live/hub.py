@@ -24,16 +24,15 @@ from application.ports.updates import (
     PresenceUpdate,
     Typing,
     Update,
+    UpdateBesideLogs,
     WhoIsThere,
 )
 from domain.events import (
     ChatAdded,
-    ChatChanged,
     ChatRemoved,
     MemberRemoved,
     MessagesRead,
     Removal,
-    RoleChanged,
     SessionEnd,
     SessionEnded,
 )
@@ -41,7 +40,7 @@ from domain.ids import ChatId
 from interfaces.live.all_chats import AllChats
 from interfaces.live.channel import Channel, Channels
 from interfaces.live.entry import Entrant, Entry, end_if_removed
-from interfaces.live.listener import End, Listener
+from interfaces.live.listener import End, Listener, Run
 from interfaces.live.neighbours import LASTS, RENEWED_EVERY, SAID_AT_ONCE, Neighbours
 from interfaces.live.notices import Notices, receipt_key
 from interfaces.live.presence import Presence
@@ -51,11 +50,18 @@ from interfaces.live.roster import Audience, Roster
 from interfaces.live.tails import Tails
 from interfaces.live.typing import TypingNow
 from interfaces.wire import frames
+from interfaces.wire.frames import Frame
 
 log: Final = logging.getLogger(__name__)
 
 TAIL_SECONDS: Final = 60
 """A log entry is kept for clients that come back for at least this long, if there is room, and at most twice as long."""
+
+MANY: Final = 100
+"""To write to so many sockets takes about a millisecond."""
+
+RUN_BYTES: Final = 16384
+"""Bytes of messages that are told together. With more, a client that does not read would be noticed late."""
 
 RECENT_PART: Final = 4
 """`RecentChats` has the share 1 / `RECENT_PART` of the bytes that log entries have."""
@@ -86,6 +92,8 @@ class Hub:
     """Seconds until a person whose last client has gone is told as offline."""
     watched_most: int = 200
     """The most people whose presence one listener may watch."""
+    many: int = MANY
+    """Listeners of a chat from which on its messages may be joined with those that follow (`Listener.tell_run`)."""
     node: str = ""
     """Identifies this node among the others. Without it there are none to tell who is connected here."""
     neighbours: Neighbours = field(init=False)
@@ -203,42 +211,79 @@ class Hub:
         return 0 if channel is None else len(channel.audience.live)
 
     def receive(self, updates: Sequence[Update]) -> None:
-        """Delivers updates to the listeners. Encodes each update once, and does not wait for any client."""
-        for update in updates:
-            match update:
-                case NewMessage() | ChatChanged() | NewMember() | MemberRemoved() | RoleChanged():
-                    self.channels.advance(update)
-                case Moved():
-                    self.channels.hear_of(update.chat_id, update.position)
-                case MessagesRead():
-                    self._tell_read(update)
-                case Typing():
-                    if self.channels.find(update.chat_id):
-                        self.typing.heard(update)
-                case ChatRemoved():
-                    self.presence.doubt(update.profile_id)
-                    self._end_in_chat(update)
-                case SessionEnded():
-                    self._end_session(update)
-                case ChatAdded():
-                    self.all_chats.added(update)
-                case OnlineThere() | AttendingThere() | WhoIsThere():
-                    if self.neighbours.is_other(update.node):
-                        self._hear_of_node(update)
-                case LimitUsed():
-                    pass  # the limiter listens for itself
-                case _:
-                    assert_never(update)
+        """
+        Delivers updates to the listeners. Encodes each update once, and does not wait for any client.
 
-    def _tell(self, channel: Channel, update: ChatUpdate) -> None:
-        """Delivers the next update of a channel."""
-        audience = channel.audience
-        frame = frames.told(update)
-        self.tails.add(update, frame)
+        Neighbouring messages of one chat are passed to each listener together: most of what a delivery costs are the calls.
+        """
+        neighbours: list[ChatUpdate] = []
+        for update in updates:
+            if neighbours and not (
+                isinstance(update, ChatUpdate) and update.chat_id == neighbours[0].chat_id
+            ):
+                self.channels.advance(neighbours[0].chat_id, neighbours)
+                neighbours = []
+            if isinstance(update, ChatUpdate):
+                neighbours.append(update)
+            else:
+                self._receive(update)
+        if neighbours:
+            self.channels.advance(neighbours[0].chat_id, neighbours)
+
+    def _receive(self, update: UpdateBesideLogs) -> None:
+        match update:
+            case Moved():
+                self.channels.hear_of(update.chat_id, update.position)
+            case MessagesRead():
+                self._tell_read(update)
+            case Typing():
+                if self.channels.find(update.chat_id):
+                    self.typing.heard(update)
+            case ChatRemoved():
+                self.presence.doubt(update.profile_id)
+                self._end_in_chat(update)
+            case SessionEnded():
+                self._end_session(update)
+            case ChatAdded():
+                self.all_chats.added(update)
+            case OnlineThere() | AttendingThere() | WhoIsThere():
+                if self.neighbours.is_other(update.node):
+                    self._hear_of_node(update)
+            case LimitUsed():
+                pass  # the limiter listens for itself
+            case _:
+                assert_never(update)
+
+    def _tell(self, channel: Channel, updates: Sequence[ChatUpdate]) -> None:
+        """Delivers the next updates of a channel."""
+        run, size = Run(), 0
+        for update in updates:
+            frame = frames.told(update)
+            self.tails.add(update, frame)
+            if run.frames and not (isinstance(update, NewMessage) and size + frame.size <= RUN_BYTES):
+                self._tell_run(channel.audience, run)
+                run, size = Run(), 0
+            if isinstance(update, NewMessage):
+                run.messages.append(update)
+                run.frames.append(frame)
+                size += frame.size
+            else:
+                self._tell_change(channel.audience, frame, update)
+        if run.frames:
+            self._tell_run(channel.audience, run)
+
+    def _tell_run(self, audience: Audience, run: Run) -> None:
+        if len(audience.live) < self.many:
+            for message, frame in zip(run.messages, run.frames, strict=True):
+                self.roster.tell(audience, frame, message)
+        else:
+            self.roster.tell_run(audience, run)
+        for message in run.messages:
+            self.typing.ended(audience.chat_id, message.view.message.author_id)
+
+    def _tell_change(self, audience: Audience, frame: Frame, update: ChatUpdate) -> None:
         self.roster.tell(audience, frame, update)
-        if isinstance(update, NewMessage):
-            self.typing.ended(update.chat_id, update.view.message.author_id)
-        elif isinstance(update, NewMember):
+        if isinstance(update, NewMember):
             audience.member_count += 1
         elif isinstance(update, MemberRemoved):
             audience.member_count -= 1

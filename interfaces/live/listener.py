@@ -8,7 +8,9 @@ of this package delivers updates to listeners, and does not depend on the transp
 from enum import Enum, auto
 from typing import Protocol
 
-from application.ports.updates import ChatUpdate
+from attrs import Factory, frozen
+
+from application.ports.updates import ChatUpdate, NewMessage
 from domain.ids import ChatId, ProfileId, SessionId
 from interfaces.wire.frames import Frame
 
@@ -26,11 +28,20 @@ class End(Enum):
     """The database was restored: updates that were already delivered may not be in it any more."""
 
 
+@frozen(eq=False)
+class Run:
+    """Neighbouring messages of one chat, which are told together. They are no more than may be written to a socket at once."""
+
+    messages: list[NewMessage] = Factory(list)
+    frames: list[Frame] = Factory(list)
+    """The frames that tell them."""
+
+
 class Listener(Protocol):
     """
     One client.
 
-    `tell` and `end` return at once and never raise. They must not make a listener join or leave the hub, which calls them
+    `tell`, `tell_run` and `end` return at once and never raise. They must not make a listener join or leave the hub, which calls them
     while it iterates over the listeners of a chat.
     """
 
@@ -54,6 +65,13 @@ class Listener(Protocol):
 
         ``update`` is the update of which a frame with a position was made. An ``ephemeral`` frame may be dropped if the
         client reads slowly.
+        """
+        ...
+
+    def tell_run(self, run: Run) -> None:
+        """
+        Does what `tell` does with each message of a run, for a listener among many in a chat. The client may get them some
+        milliseconds later, with those that follow.
         """
         ...
 

@@ -15,7 +15,7 @@ from attrs import Factory, define, field
 from application.ports.updates import ChatUpdate
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId, SessionId
-from interfaces.live.listener import End, Listener
+from interfaces.live.listener import End, Listener, Run
 from interfaces.live.neighbours import Elsewhere
 from interfaces.wire.frames import Frame
 
@@ -257,6 +257,12 @@ class Roster:
         listeners = self._listeners
         for number in audience.live:
             listeners[number].tell(frame, update)
+
+    def tell_run(self, audience: Audience, run: Run) -> None:
+        """Delivers neighbouring messages to all live listeners."""
+        listeners = self._listeners
+        for number in audience.live:
+            listeners[number].tell_run(run)
 
     def tell_others(self, audience: Audience, profile_id: ProfileId, frame: Frame) -> None:
         """Delivers an ephemeral frame to all live listeners except those of one profile."""

@@ -24,7 +24,7 @@ from domain.ids import ChatId, Position, ProfileId, SessionId
 from interfaces.live import channel, resuming
 from interfaces.live.all_chats import SinceCursor
 from interfaces.live.hub import Hub
-from interfaces.live.listener import End
+from interfaces.live.listener import End, Run
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire.frames import Frame
@@ -227,6 +227,9 @@ class Waiting:
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:  # noqa: ARG002
         if not ephemeral:
             self.woken.set()
+
+    def tell_run(self, run: Run) -> None:  # noqa: ARG002
+        self.woken.set()
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         if chat_id is None:

@@ -1009,12 +1009,13 @@ def chat_json(chat: ChatView) -> answers.Chat:
     }
 
 
-def details_json(details: ChatDetails) -> answers.ChatDetails:
+def details_json(details: ChatDetails, members: list[answers.Profile]) -> answers.ChatDetails:
+    """Encodes a chat with its members, who are encoded already (`profile_json`), because there may be thousands."""
     return {
         **chat_json(details.chat),
         "createdAt": moment(details.chat.created_at),
         "updatedAt": moment(details.chat.updated_at),
-        "members": [profile_json(member) for member in details.members],
+        "members": members,
     }
 
 

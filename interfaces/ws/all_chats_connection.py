@@ -15,7 +15,7 @@ from application.ports.updates import ChatUpdate
 from application.views import ChatView
 from domain.ids import ChatId
 from interfaces.live.all_chats import REMOVALS, SinceCursor
-from interfaces.live.listener import End
+from interfaces.live.listener import End, Run
 from interfaces.wire import all_chats as news
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
@@ -188,6 +188,13 @@ class AllChatsConnection(Connection):
             self.outbox.put(frame, ephemeral=ephemeral)
         else:
             self._pass_on(frame.chat_id, frame, update, ephemeral=ephemeral)
+
+    def tell_run(self, run: Run) -> None:
+        if self._answers is None and self._early is None:
+            self.outbox.put_shared(run.frames)
+        else:
+            for frame, message in zip(run.frames, run.messages, strict=True):
+                self.tell(frame, message)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         """Closes the socket; or tells that one chat is no longer the client's, and nothing more of it."""

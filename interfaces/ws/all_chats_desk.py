@@ -25,6 +25,7 @@ from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId, Position, ProfileId
+from interfaces.slices import made
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
 from interfaces.wire.cursors import InvalidCursor
@@ -148,9 +149,9 @@ class AllChatsDesk(Desk):
             case ChangeChat():
                 return _chat(await chats.change(actor, asked))
             case AddMembers():
-                return _members(await chats.add_members(actor, asked))
+                return await _members(await chats.add_members(actor, asked))
             case ChangeRole():
-                return _members(await chats.change_role(actor, asked))
+                return await _members(await chats.change_role(actor, asked))
             case RemoveMember():
                 await chats.remove_member(actor, asked)
                 return {}
@@ -247,8 +248,8 @@ def _chat(chat: ChatView) -> types.EntryOfChat:
     return {"chat_id": chat.id, **frames.chat_entry(chat)}
 
 
-def _members(members: Sequence[MemberView]) -> types.Members:
-    return {"members": [frames.member_fields(member) for member in members]}
+async def _members(members: Sequence[MemberView]) -> types.Members:
+    return {"members": await made(frames.member_fields, members)}
 
 
 def _history(page: HistoryPage) -> types.History:

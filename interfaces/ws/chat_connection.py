@@ -8,7 +8,7 @@ from application.ports.updates import ChatUpdate
 from application.views import HistoryPage, Snapshot
 from domain.ids import ChatId
 from interfaces.live.entry import Since
-from interfaces.live.listener import End
+from interfaces.live.listener import End, Run
 from interfaces.wire import frames
 from interfaces.wire.frames import Fields, Frame
 from interfaces.wire.reasons import Reset
@@ -126,6 +126,13 @@ class ChatConnection(Connection):
             self.outbox.put(frame, ephemeral=ephemeral)
         else:
             self._pass_on(self.chat_id, frame, update, ephemeral=ephemeral)
+
+    def tell_run(self, run: Run) -> None:
+        if self._answers is None:
+            self.outbox.put_shared(run.frames)
+        else:
+            for frame, message in zip(run.frames, run.messages, strict=True):
+                self.tell(frame, message)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         assert chat_id in {None, self.chat_id}, "this connection belongs to one chat"

@@ -6,9 +6,9 @@ other server a plain loop reads and writes for the same connection object.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import define, field, frozen
 from starlette.routing import WebSocketRoute
@@ -28,11 +28,15 @@ from interfaces.ws.chat_connection import ChatConnection
 from interfaces.ws.chat_desk import ChatDesk
 from interfaces.ws.closing import GONE, Close, CloseCode
 from interfaces.ws.exchange import Desk, Exchange, FrameSource
-from interfaces.ws.outbox import Outbox
+from interfaces.ws.outbox import Outbox, Writer
 from interfaces.ws.services import SocketServices
 
 HAND_OVER: Final = "messenger.hand_over"
 """The ASGI extension of `protocol`: called with an `Opening`, it takes the socket over permanently."""
+
+
+class Transport(FrameSource, Writer, Protocol):
+    """Reads and writes one socket."""
 
 
 @frozen
@@ -46,14 +50,13 @@ class Opening:
     network: str = ""
     """The client's network (`domain.network.network_of`); empty if its address is not known."""
 
-    def exchange(
-        self, write: Callable[[Frame], None], finish: Callable[[Close], None], source: FrameSource
-    ) -> Exchange:
+    def exchange(self, transport: Transport) -> Exchange:
         services, options = self.services, self.services.options
         outbox = Outbox(
-            write, finish, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
+            transport, options.outbox_frames, options.outbox_bytes, services.meter, services.outboxes
         )
-        return Exchange(services, self._desk(outbox, takes_parts=source.takes_parts), source, self.network)
+        desk = self._desk(outbox, takes_parts=transport.takes_parts)
+        return Exchange(services, desk, transport, self.network)
 
     def _desk(self, outbox: Outbox, *, takes_parts: bool) -> Desk:
         if self.chat_id is None:
@@ -129,7 +132,7 @@ class Loop:
     _end: Close = field(init=False, default=GONE)
 
     def __attrs_post_init__(self) -> None:
-        self._exchange = self._opening.exchange(self._write, self._out.put_nowait, self)
+        self._exchange = self._opening.exchange(self)
         self._outbox = self._exchange.connection.outbox
         self._readable.set()
 
@@ -160,10 +163,17 @@ class Loop:
                 return
             self._exchange.hear(event.get("text"))
 
-    def _write(self, frame: Frame) -> None:
-        # the writer has one frame at a time, the others wait in the outbox, which counts them
+    def write(self, frame: Frame) -> None:
+        self.write_shared((frame,))
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        # the writer has these frames only, later ones wait in the outbox, which counts them
         self._outbox.hold_up()
-        self._out.put_nowait(frame)
+        for frame in frames:
+            self._out.put_nowait(frame)
+
+    def finish(self, close: Close) -> None:
+        self._out.put_nowait(close)
 
     async def _write_all(self) -> None:
         try:
@@ -176,6 +186,7 @@ class Loop:
                             return
                         case Frame() as frame:
                             await self._websocket.send({"type": "websocket.send", "text": frame.text})
-                            self._outbox.clear()
+                            if self._out.empty():
+                                self._outbox.clear()
         finally:
             self._outbox.abandon()  # otherwise tasks that wait for room would never end

@@ -1,5 +1,6 @@
 """Encodes text frames for a WebSocket (RFC 6455, section 5.2)."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from attrs import define, field, frozen
@@ -41,14 +42,25 @@ class Part(Frame):
 class Framing:
     """Adds the header to a frame, and caches the result for the other sockets that get the same frame."""
 
-    last: Frame | None = field(init=False, default=None)
+    last: Frame | Sequence[Frame] | None = field(init=False, default=None)
     data: bytes = field(init=False, default=b"")
-    """The last frame with its header."""
+    """The last frame with its header, or the last frames, each with its own."""
 
-    def framed(self, frame: Frame) -> bytes:
-        if isinstance(frame, Part):
-            return frame.framed
-        if frame is not self.last:
-            self.data = head(len(frame.data)) + frame.data
-            self.last = frame
+    _before: bytes = field(init=False, default=b"")
+    _behind: bytes = field(init=False, default=b"")
+    _joined: bytes = field(init=False, default=b"")
+
+    def framed(self, told: Frame | Sequence[Frame]) -> bytes:
+        if isinstance(told, Part):
+            return told.framed
+        if told is not self.last:
+            frames = (told,) if isinstance(told, Frame) else told
+            self.data = b"".join(part for frame in frames for part in (head(len(frame.data)), frame.data))
+            self.last = told
         return self.data
+
+    def behind(self, before: bytes) -> bytes:
+        """Returns the last data behind what waits to be written already. Sockets that wait for the same share the result."""
+        if before is not self._before or self.data is not self._behind:
+            self._before, self._behind, self._joined = before, self.data, before + self.data
+        return self._joined

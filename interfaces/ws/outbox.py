@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Final, cast
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, cast
 
 from attrs import define, field, frozen
 
@@ -19,6 +19,23 @@ SLOW_READER: Final = Close(CloseCode.TRY_LATER, "slow reader; resume in 1 s", is
 
 LEAST_SHED: Final = 2
 """Messages that are worth a gap. The `gap` frame is about as large as one message."""
+
+
+class Writer(Protocol):
+    """Writes to one socket. Frames and the close are written in the order in which they are given."""
+
+    def write(self, frame: Frame) -> None: ...
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        """
+        Writes frames that many sockets get; all of them are given the same sequence. They may be written some milliseconds
+        later, joined with those that follow.
+        """
+        ...
+
+    def finish(self, close: Close) -> None:
+        """Closes the socket. Called once: after the last frame, or immediately for a final close."""
+        ...
 
 
 @frozen
@@ -60,14 +77,12 @@ class Outbox:
     """
     Holds frames in order, and at most one close after them.
 
-    While the client reads, a frame goes directly to ``write``; otherwise frames wait. A frame is accepted while the frames
+    While the client reads, a frame goes directly to the ``writer``; otherwise frames wait. A frame is accepted while the frames
     before it are below both limits, and an ephemeral one (typing, presence) while they are below half of both. A single
     frame may therefore be greater than the limit.
     """
 
-    write: Callable[[Frame], None]
-    finish: Callable[[Close], None]
-    """Called once: after the last frame, or immediately for a final close."""
+    writer: Writer
     max_frames: int
     max_bytes: int
     meter: Meter = Unmetered()
@@ -93,10 +108,19 @@ class Outbox:
         if self.closing is not None or (self._missing is not None and self._is_missing(frame)):
             return
         if not self._must_wait:
-            self.meter.frame_sent()
-            self.write(frame)
+            self.meter.frames_sent(1)
+            self.writer.write(frame)
         elif not ephemeral or self.is_relaxed:
             self._keep(frame)
+
+    def put_shared(self, frames: Sequence[Frame]) -> None:
+        """Does what `put` does with each of the frames that many sockets get. They are passed on together, so that they must not be large."""
+        if self.closing is None and self._missing is None and not self._must_wait:
+            self.meter.frames_sent(len(frames))
+            self.writer.write_shared(frames)
+        else:
+            for frame in frames:
+                self.put(frame)
 
     def close(self, code: int, reason: str) -> None:
         """Accepts no more frames, and closes after the waiting ones. Only the first call sets code and reason."""
@@ -150,7 +174,7 @@ class Outbox:
 
     def write_part(self, part: Frame) -> None:
         """Writes a part. Must only be called while `is_held_up` is false, because parts do not wait here."""
-        self.write(part)
+        self.writer.write(part)
 
     def end_parts(self, *, is_cut_off: bool) -> None:
         """
@@ -161,7 +185,7 @@ class Outbox:
         if is_cut_off:
             self._drop()
         self._must_wait = self.is_held_up
-        self.meter.frame_sent()
+        self.meter.frames_sent(1)
         self._write_waiting()
 
     async def writable(self) -> None:
@@ -179,8 +203,8 @@ class Outbox:
                 break
             self._frames.popleft()
             self._grow(-frame.size)
-            self.meter.frame_sent()
-            self.write(frame)
+            self.meter.frames_sent(1)
+            self.writer.write(frame)
         if not self._frames and self.closing is not None:
             self._finish(self.closing)
         if self._relaxing is not None and self.is_relaxed:
@@ -320,4 +344,4 @@ class Outbox:
     def _finish(self, close: Close) -> None:
         if not self._is_finished:
             self._is_finished = True
-            self.finish(close)
+            self.writer.finish(close)

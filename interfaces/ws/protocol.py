@@ -4,7 +4,7 @@ A uvicorn WebSocket class that takes a socket over after the handshake.
 Starlette's route accepts the handshake and hands the socket over through an ASGI extension. Its task then ends, which frees
 the memory of the request. Frames of the client go directly to the connection, and frames of the server are written as they
 were encoded. Everything for one socket within a tick of the event loop is written in one system call at its end, because
-system calls are most of the cost of delivery.
+system calls are most of the cost of delivery; what the many sockets of a large chat get may wait a little longer (`shared_writes`).
 
 The cost of one client for the others is bounded. A slow reader is limited by its outbox. Frames without content (pings,
 empty fragments) are limited in how many may follow each other, and pings are not answered while the client does not read.
@@ -225,7 +225,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             extensions[HAND_OVER] = self.hand_over
 
     def hand_over(self, opening: Opening) -> None:
-        self._exchange = opening.exchange(self._write, self._close, self)
+        self._exchange = opening.exchange(self)
         self._outbox = self._exchange.connection.outbox
         self._tick = opening.services.tick
         self._framing = opening.services.framing
@@ -496,7 +496,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         try:
             text = str(data, "utf-8")
         except UnicodeDecodeError:
-            self._close(Close(CloseCode.NOT_TEXT, "invalid UTF-8"))
+            self.finish(Close(CloseCode.NOT_TEXT, "invalid UTF-8"))
         else:
             self._exchange.hear(text)
 
@@ -512,7 +512,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     # Writing
 
-    def _write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:
         if self.close_sent:
             return
         framing = self._framing  # inlined: this runs for each listener of each message
@@ -522,6 +522,19 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self._tick.at_its_end(self._write_out)
         else:
             self._unwritten += data
+            if len(self._unwritten) >= JOINED:
+                self._write_out()
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        if self.close_sent:
+            return
+        framing = self._framing
+        data = framing.data if frames is framing.last else framing.framed(frames)
+        if not self._unwritten:
+            self._unwritten = data
+            self._tick.shared_writes.soon(self._write_out)
+        else:
+            self._unwritten = framing.behind(self._unwritten)
             if len(self._unwritten) >= JOINED:
                 self._write_out()
 
@@ -542,7 +555,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     # The end
 
-    def _close(self, close: Close) -> None:
+    def finish(self, close: Close) -> None:
         if not self._is_ending:
             self._say_close(close.code, close.reason)
             # the client answers the close, and the parent class then closes the transport

@@ -23,6 +23,7 @@ from interfaces.ws.framing import Framing
 from interfaces.ws.heartbeats import Heartbeats
 from interfaces.ws.leaving import send_away
 from interfaces.ws.options import SocketOptions
+from interfaces.ws.shared_writes import SharedWrites
 from interfaces.ws.typing import Typing, TypingSignal, Typists
 
 
@@ -30,6 +31,8 @@ from interfaces.ws.typing import Typing, TypingSignal, Typists
 class Tick:
     """Calls back at the end of the current tick of the event loop, after the callbacks that are already scheduled."""
 
+    shared_writes: SharedWrites = Factory(SharedWrites)
+    """The writes that may wait. Sockets find them here, because each attribute of a socket takes memory."""
     _waiting: list[Callable[[], None]] = field(init=False, factory=list)
 
     def at_its_end(self, do: Callable[[], None]) -> None:

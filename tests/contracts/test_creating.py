@@ -20,7 +20,7 @@ from domain.events import ChatAdded
 from domain.ids import Position
 from domain.message import Nonce
 from domain.profile import Name, Profile
-from infrastructure.postgres.driver import unnest
+from infrastructure.postgres.driver import reads, unnest
 from infrastructure.system.ids import SystemIds
 from tests.contracts.talk import Talk
 from tests.storages import SharedStorage
@@ -77,6 +77,7 @@ async def test_more_people_than_one_statement_writes(
     storage: SharedStorage, create: CreateChatHandler, talk: Talk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unnest, "ROWS", 2)
+    monkeypatch.setattr(reads, "SLICE", 2)
     ann, *others = [await person(storage, name) for name in ("Ann", "Ben", "Cid", "Dan", "Eve")]
     ids = [each.profile_id for each in others]
     before = await storage.changes.now()
@@ -94,6 +95,13 @@ async def test_more_people_than_one_statement_writes(
         assert [told.chat_id for told in missed.personal if isinstance(told, ChatAdded)] == [
             chat.id for chat in chats
         ]
+    everybody = [ann.profile_id, *ids]
+    assert [one.profile.id for one in await storage.views.members(ids[0], chats[0].id)] == [
+        ann.profile_id,
+        *sorted(ids),
+    ]
+    details = await storage.views.get_chat(ids[0], chats[1].id)
+    assert [member.id for member in details.members] == everybody
     log = await storage.views.log(chats[1].id, Position(0), 10)
     assert [entry.member.id for entry in log if isinstance(entry, NewMember)] == ids[1:]
 

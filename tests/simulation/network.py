@@ -7,7 +7,7 @@ read from fills up, and the server then feels it as it would from a transport: i
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from attrs import define, field
@@ -175,7 +175,7 @@ class Line:
 
     def shut(self, code: int) -> None:
         """The server is about to go, and says so."""
-        self._close(Close(code, ""))
+        self.finish(Close(code, ""))
 
     def _later(self, wait: float, call: Callable[[], None]) -> None:
         self._timers.append(asyncio.get_running_loop().call_later(wait, call))
@@ -201,7 +201,7 @@ class Line:
             self.connection.outbox.abandon()
             self._exchange.gone()
 
-    def _close(self, close: Close) -> None:
+    def finish(self, close: Close) -> None:
         if self._is_closing or self._is_over:
             return
         self._is_closing = True
@@ -223,7 +223,7 @@ class Line:
                 self.backlog = max(self.backlog, len(self.connection.outbox._frames or ()))
                 self.connection.outbox.clear()
 
-    def _write(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:
         if self._is_closing or self._is_over:
             return
         self.to_client.put(frame, frame.size)
@@ -232,10 +232,14 @@ class Line:
             if self._exchange is not None and self.connection is not None:
                 self.connection.outbox.hold_up()
 
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.write(frame)
+
     # As `interfaces.ws.protocol` takes it over
 
     def _hand_over(self, opening: Opening) -> None:
-        self._exchange = opening.exchange(self._write, self._close, self)
+        self._exchange = opening.exchange(self)
         self.connection = self._exchange.connection
         self._exchange.begin()
         while not self._incoming.empty():
@@ -258,9 +262,9 @@ class Line:
             raise OSError("gone")
         match event["type"]:
             case "websocket.send":
-                self._write(Frame(event["text"].encode()))
+                self.write(Frame(event["text"].encode()))
                 await self._writable.wait()
             case "websocket.close":
-                self._close(Close(event["code"], event["reason"]))
+                self.finish(Close(event["code"], event["reason"]))
             case _:
                 pass

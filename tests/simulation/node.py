@@ -217,6 +217,7 @@ class Node:
             cursor_interval=1.0,
             typing_expiry=self.terms.options.typing_expiry,
             presence_pause=self.terms.options.presence_pause,
+            many=2,
         )
         self._services = SocketServices(messenger=messenger, hub=self.hub, options=self.terms.options)
         self._sockets = Sockets(self._services)

@@ -101,7 +101,7 @@ class EventLine(Line):
             await answer(scope, self._incoming.get, self._send)
         except (ApplicationError, DomainError) as error:
             is_for_now = error.code in {"unavailable", "overloaded"}
-            self._close(Close(CloseCode.TRY_LATER if is_for_now else CloseCode.POLICY, error.code))
+            self.finish(Close(CloseCode.TRY_LATER if is_for_now else CloseCode.POLICY, error.code))
         if not self._is_closing:
             self._abort()  # the answer ended without its last event
 
@@ -132,11 +132,11 @@ class EventLine(Line):
             return  # as a server does once its client has gone
         for frame, last_id in self._events.feed(event["body"]):
             if frame["type"] == "end":
-                self._close(Close(frame["code"], frame["reason"]))
+                self.finish(Close(frame["code"], frame["reason"]))
                 return
             if frame["type"] in {"resumed", "cursor"}:
                 assert last_id == frame["cursor"], "the id is the cursor that the frame tells"
-            self._write(Frame(orjson.dumps(frame)))
+            self.write(Frame(orjson.dumps(frame)))
         await self._writable.wait()
 
 

@@ -6,7 +6,6 @@ got no answer, under the nonce it had. All that they say, hear and ask is writte
 import asyncio
 import itertools
 from collections import Counter, deque
-from contextlib import suppress
 from random import Random
 from typing import Any, Final
 
@@ -58,6 +57,9 @@ RETRIED: Final = frozenset({"outcome_unknown", "unavailable", "overloaded"})
 
 CUT: Final = 1006
 """Cut off without a word."""
+
+PAUSE: Final = 0.4
+"""The most seconds after which somebody who found no messenger tries again. A try takes a millisecond of a processor."""
 
 COME_BACK: Final = frozenset({CUT, 1012, 1013})
 """Cut off, the messenger restarts, it cannot just now."""
@@ -179,15 +181,18 @@ class Talker:
         """Until everything is said and acknowledged."""
         self.room.present += 1
         while self.todo:
-            with suppress(ConnectionClosed, InvalidHandshake, ConnectionError):
+            longest = 0.05
+            try:
                 async with dial(self.device.ws_url, self.room.id, compression=None) as socket:
                     await self.visit(socket)
+            except (ConnectionClosed, InvalidHandshake, ConnectionError):
+                longest = PAUSE
             if self.is_leaving:
                 self._heard = 0
                 _, entries = self.absences.popleft()
                 if entries:
                     await self.room.stay_away(entries)
-            await asyncio.sleep(self.chance.uniform(0.005, 0.05))
+            await asyncio.sleep(self.chance.uniform(0.005, longest))
         self.room.leave()
 
     @property

@@ -64,7 +64,7 @@ class Sender:
                     await self.greet(socket)
                     await self.converse(socket)
             except (ConnectionClosed, InvalidHandshake, OSError):
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.1)
 
     async def greet(self, socket: ChatSocket) -> None:
         await socket.send("auth", token=self.device.token)

@@ -20,8 +20,8 @@ READ_OF_ONE: Final = changed(
     ("d.chat_id", "$5"),
     ("LEFT JOIN profile p ON p.profile_id = d.author_id\n", ""),
     (
-        "p.profile_id, p.first_name, p.last_name, p.middle_name, p.username",
-        "NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text",
+        "p.profile_id, p.first_name, p.last_name, p.middle_name, p.username, p.xmin",
+        "NULL::uuid, NULL::text, NULL::text, NULL::text, NULL::text, NULL::xid",
     ),
 )
 """
@@ -42,6 +42,7 @@ KEEP_OF_ONE: Final = changed(
     ("(SELECT tx FROM stamp)", "$17"),
     ("h.chat_id = u.chat_id", "h.chat_id = $18"),
     ("r.chat_id = u.chat_id", "r.chat_id = $18"),
+    ("RETURNING r.tx\n", ""),
 )
 """`KEEP` with the stamp and the chat as last parameters."""
 

@@ -27,10 +27,10 @@ _SIXTEEN_BYTES: Final = 16 << 128
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def _header(count: int, element: int) -> bytes:
+def _header(count: int, element: int, *, has_null: bool = False) -> bytes:
     if not count:
         return struct.pack(">iiI", 0, 0, element)
-    return _HEADER.pack(1, 0, element, count, 1)
+    return _HEADER.pack(1, has_null, element, count, 1)
 
 
 @frozen
@@ -58,6 +58,18 @@ class Bigints(Packed):
         # each element is preceded by its length, 8 bytes
         flat = [part for value in values for part in (8, value)]
         return cls(_header(len(flat) // 2, 20) + struct.pack(">" + "iq" * (len(flat) // 2), *flat))
+
+
+class Xids(Packed):
+    """Numbers of transactions, as the system column ``xmin`` is read: four bytes each, or None for NULL."""
+
+    oid = 1011
+
+    @classmethod
+    def of(cls, values: Sequence[bytes | None]) -> "Xids":
+        has_null = None in values
+        elements = [b"\xff\xff\xff\xff" if value is None else b"\0\0\0\4" + value for value in values]
+        return cls(b"".join((_header(len(values), 28, has_null=has_null), *elements)))
 
 
 class Bigint(Packed):
@@ -123,7 +135,7 @@ class _PackedDumper(Dumper):
 
 
 def register(adapters: AdaptersMap) -> None:
-    for packed in (Uuids, Bigints, Bigint, Id, Text, Moments, Texts):
+    for packed in (Uuids, Bigints, Xids, Bigint, Id, Text, Moments, Texts):
         adapters.register_dumper(
             packed, type(f"{packed.__name__}Dumper", (_PackedDumper,), {"oid": packed.oid})
         )

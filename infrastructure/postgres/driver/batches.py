@@ -13,6 +13,7 @@ from typing import Final
 
 import psycopg
 from attrs import define, field
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, tuple_row
 
 from application.errors import OutcomeUnknown, Unavailable
@@ -26,7 +27,15 @@ from infrastructure.postgres.driver.connection import (
     within,
 )
 from infrastructure.postgres.driver.errors import READ_ONLY, complaints, in_our_terms
-from infrastructure.postgres.driver.pipeline import Refused, Rows, Statement, ask, notice_end
+from infrastructure.postgres.driver.pipeline import (
+    COMMIT,
+    Refused,
+    Rows,
+    Statement,
+    ask,
+    carry_out,
+    notice_end,
+)
 from infrastructure.postgres.driver.waits import Waits
 
 Driver = Connection[TupleRow]
@@ -50,8 +59,6 @@ Seconds after an answer for which a connection is taken to be open. After that, 
 lost unnoticed is then replaced as soon as the server does not answer that.
 """
 
-COMMIT: Final = Statement("COMMIT")
-
 
 @define(eq=False)
 class Batch:
@@ -60,6 +67,8 @@ class Batch:
     connection: Driver
     _reconnect: Callable[[], Awaitable[Driver]]
     is_begun: bool
+    told: Rows = field(init=False, factory=list)
+    """The rows of the last statement, once the transaction is committed."""
     _last: Statement | None = field(init=False, default=None)
     _is_late: bool = field(init=False, default=False)
 
@@ -87,7 +96,10 @@ class Batch:
             return await self._begin_and_exchange(statements)
 
     def finish(self, statement: Statement) -> None:
-        """Takes the last statement, whose rows nobody needs. It is carried out at the end of the block, with the commit."""
+        """
+        Takes the last statement. It is carried out at the end of the block, with the commit. If it is the only one, it is a
+        transaction of its own, which takes neither BEGIN nor COMMIT.
+        """
         assert self._last is None, "there is one last statement"
         self._last = statement
 
@@ -97,19 +109,27 @@ class Batch:
             Indigestible, Interrupted, Unavailable: Nothing is stored.
             OutcomeUnknown: The answer to COMMIT did not arrive.
         """
-        if not self.is_begun:
+        if not self.is_begun and self._last is None:
             return
         with in_our_terms():
             # otherwise the outcome of a COMMIT that nobody received would be unknown
             notice_end(self.connection)
         try:
             with in_our_terms(committing=True):
-                await ask(self.connection, (COMMIT,) if self._last is None else (self._last, COMMIT))
+                self.told = await self._commit()
         except Refused as refused:
             # A pooler that has lost its server may say so in place of the first answer, when both had been passed on.
             is_of_commit = refused.statement is COMMIT or (refused.error.sqlstate or "").startswith("08")
             with in_our_terms(committing=is_of_commit):
                 raise refused.error from None
+
+    async def _commit(self) -> Rows:
+        if self._last is None:
+            return (await ask(self.connection, (COMMIT,)))[0]
+        if self.is_begun:
+            return (await ask(self.connection, (self._last, COMMIT)))[0]
+        self.is_begun = True  # by its only statement
+        return await carry_out(self.connection, self._last)
 
     def cut(self) -> None:
         """Abandons the batch, because its time is over."""
@@ -271,7 +291,8 @@ class BatchConnection:
         """
         try:
             with within(ANSWERS_WITHIN, driver):
-                await driver.execute("ROLLBACK")
+                if driver.pgconn.transaction_status != TransactionStatus.IDLE:
+                    await driver.execute("ROLLBACK")
                 if driver.prepared:
                     driver.prepared.clear()
                     await driver.execute("DEALLOCATE ALL")

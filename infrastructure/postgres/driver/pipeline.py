@@ -42,6 +42,9 @@ class Statement:
     parameters: Sequence[Packed] = ()
 
 
+COMMIT: Final = Statement("COMMIT")
+
+
 class Refused(Exception):
     """The server refused a statement with ``error``. The statements of the exchange after it were not carried out."""
 
@@ -87,19 +90,41 @@ async def find(connection: Connection[Any], statements: Sequence[Statement]) -> 
         Refused: The server refused one of them.
         psycopg.OperationalError: The connection was lost. Each of them may have been carried out, or not.
     """
+    sent, answers = await _exchange(connection, statements)
+    return [_found(connection, each, answers) for each in sent]
+
+
+async def carry_out(connection: Connection[Any], statement: Statement) -> Rows:
+    """
+    Carries out a statement as a transaction of its own, and returns its rows. The server commits it without BEGIN and COMMIT.
+
+    Raises:
+        Refused: The server refused it. If the statement of the error is `COMMIT`, it was carried out before that, and may have been
+            committed.
+        psycopg.OperationalError: The connection was lost. It may have been committed.
+    """
+    (sent,), answers = await _exchange(connection, (statement,))
+    found = _found(connection, sent, answers)
+    for late in answers:  # the server commits when it has answered the statement
+        raise Refused(COMMIT, error_from_result(late))
+    return found.rows()
+
+
+async def _exchange(
+    connection: Connection[Any], statements: Sequence[Statement]
+) -> tuple[Sequence["_Sent"], Iterator[PGresult]]:
     pgconn = connection.pgconn
     async with connection.lock:
         pgconn.enter_pipeline_mode()
         try:
             sent = [_send(connection, statement) for statement in statements]
             pgconn.pipeline_sync()
-            answers = iter(await connection.wait(_answers(pgconn)))
+            return sent, iter(await connection.wait(_answers(pgconn)))
         finally:
             try:
                 pgconn.exit_pipeline_mode()
             except psycopg.OperationalError:  # it was interrupted, or the connection is lost
                 cut(connection)
-    return [_found(connection, each, answers) for each in sent]
 
 
 def notice_end(connection: Connection[Any]) -> None:

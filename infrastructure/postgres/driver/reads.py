@@ -140,8 +140,7 @@ class ReadTransaction(PreparedReads):
     reader: ReadConnection
 
     async def rows(self, statement: Prepared, **parameters: Any) -> Sequence[Any]:
-        cursor = await statement.run(self.reader, parameters)
-        return await cursor.fetchall()
+        return await _all_rows(await statement.run(self.reader, parameters))
 
 
 @define(eq=False)
@@ -223,7 +222,7 @@ class ReadPool(PreparedReads):
             return await statement.run(reader, parameters)
 
         async with self._reading(run, whose) as (reader, found):
-            rows = await found.fetchall()
+            rows = await _all_rows(found)
             if reader.is_pooled:
                 await reader.command(END)
             return rows
@@ -342,6 +341,25 @@ async def _ask(reader: ReadConnection, seconds: float, run: Callable[[ReadConnec
         cut(reader)
         await reader.close()
         raise
+
+
+async def _all_rows(cursor: Cursor) -> Sequence[Any]:
+    """Decodes what may be thousands of rows, some at a time. Other tasks have a turn between two slices."""
+    rows = await cursor.fetchmany(SLICE)
+    while len(rows) < cursor.rowcount:
+        await asyncio.sleep(0)
+        rows += await cursor.fetchmany(SLICE)
+    return rows
+
+
+async def made(make: Callable[[Row], T], rows: Sequence[Row]) -> Sequence[T]:
+    """Makes an object of each of what may be thousands of rows, some at a time, like `sliced`."""
+    all_made: list[T] = []
+    for first in range(0, len(rows), SLICE):
+        if first:
+            await asyncio.sleep(0)
+        all_made += map(make, rows[first : first + SLICE])
+    return all_made
 
 
 async def sliced(found: Found) -> AsyncIterator[Rows]:

@@ -24,6 +24,8 @@ class Cutter:
     target: Path
     """The server's socket."""
     cut: Cut = Cut.NOWHERE
+    sign: bytes = b"COMMIT\0"
+    """What it knows the commit by: a statement may be a transaction of its own."""
     _committing: set[asyncio.StreamWriter] = Factory(set)
 
     @asynccontextmanager
@@ -66,7 +68,7 @@ class Cutter:
         self, reader: asyncio.StreamReader, up: asyncio.StreamWriter, writer: asyncio.StreamWriter
     ) -> None:
         while data := await reader.read(65536):
-            if b"COMMIT\0" in data and self.cut is not Cut.NOWHERE:
+            if self.sign in data and self.cut is not Cut.NOWHERE:
                 if self.cut is Cut.BEFORE_COMMIT:
                     return
                 self._committing.add(writer)

@@ -23,7 +23,7 @@ from application.ports.changes import Cursor, ReadRange
 from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import MarkRequest
 from application.ports.own_changes import Lost, Missed
-from application.ports.posting import Draft, Slots
+from application.ports.posting import BeginPosting, Draft, Slots
 from application.ports.views import After, LogSpan, Newest
 from config.ports import Storage
 from domain.account import EmailTaken
@@ -55,6 +55,7 @@ from domain.security import AccountEvent, SecurityAct
 from domain.session import Fingerprint, Origin
 from infrastructure import postgres
 from infrastructure.postgres import own_changes
+from infrastructure.postgres.remembered import PROOFS
 from infrastructure.postgres.replica import Replica
 from infrastructure.postgres.views import PostgresViews
 from tests.contracts.test_accounts import account, confirmation, session
@@ -117,23 +118,30 @@ async def run_everything(storage: Storage, filled: Filled) -> None:
 async def _posting(storage: Storage, filled: Filled) -> None:
     for begin in (storage.begin_posting, storage.begin_patient_posting):
         for nonce in (Nonce(str(uuid4())), None):
-            draft = Draft(
-                chat_id=filled.chat,
-                author_id=filled.owner,
-                id=MessageId(uuid4()),
-                body=Body(f"Hello {uuid4()}"),
-                nonce=nonce,
-                at=LATER,
-            )
-            async with begin() as work:
-                found = await work.open([draft], SLOTS)
-                chat = found.chats[filled.chat]
-                author = found.authors[filled.chat, filled.owner]
-                sent = chat.post(author, draft.body, id=draft.id, nonce=nonce, at=draft.at)
-                await work.keep([chat], [sent])
+            draft = await _post(begin, filled, nonce)
             async with begin() as work:
                 again = await work.open([evolve(draft, id=MessageId(uuid4()))], SLOTS)
                 assert again.said if nonce else again.just_said
+    for _ in range(PROOFS + 2):  # then the chat is remembered
+        await _post(storage.begin_posting, filled, Nonce(str(uuid4())))
+
+
+async def _post(begin: BeginPosting, filled: Filled, nonce: Nonce | None) -> Draft:
+    draft = Draft(
+        chat_id=filled.chat,
+        author_id=filled.owner,
+        id=MessageId(uuid4()),
+        body=Body(f"Hello {uuid4()}"),
+        nonce=nonce,
+        at=LATER,
+    )
+    async with begin() as work:
+        found = await work.open([draft], SLOTS)
+        chat = found.chats[filled.chat]
+        author = found.authors[filled.chat, filled.owner]
+        sent = chat.post(author, draft.body, id=draft.id, nonce=nonce, at=draft.at)
+        await work.keep([chat], [sent])
+    return draft
 
 
 async def _marking(storage: Storage, filled: Filled) -> None:

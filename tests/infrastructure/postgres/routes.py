@@ -10,7 +10,7 @@ from typing import Final
 
 from infrastructure.postgres.own_changes import CHATS_OF, STANDINGS
 from infrastructure.postgres.pages import CHATS, CHATS_AFTER, CHATS_AND_HERE
-from infrastructure.postgres.posting import READ
+from infrastructure.postgres.posting import KEEP_REMEMBERED, READ
 from infrastructure.postgres.views import CONTACTS, LIVE_SESSION, LIVE_SESSIONS, PAGE
 
 
@@ -22,6 +22,9 @@ SEVERAL_KINDS: Final[Mapping[str, str]] = {
     begins(
         READ
     ): "reads the authors' names beside their memberships: a second statement by profile when they are apart",
+    begins(
+        KEEP_REMEMBERED
+    ): "looks at the authors' profiles too; where they are apart, nothing is remembered",
 }
 """All keys are known, but of tables that are divided by different ones."""
 

@@ -129,6 +129,9 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
             answers.append(await cursor.fetchall() if cursor.description else [])
         return answers
 
+    async def alone(connection: psycopg.AsyncConnection[Any], statement: Statement) -> Rows:
+        return (await one_by_one(connection, [statement]))[0]
+
     async def found_one_by_one(
         connection: psycopg.AsyncConnection[Any], statements: Sequence[Statement]
     ) -> Sequence[Found]:
@@ -148,6 +151,7 @@ def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Ran]]:
         patch.setattr(psycopg.AsyncCursor, "execute", execute)
         patch.setattr("infrastructure.postgres.driver.reads.find", found_one_by_one)
         patch.setattr("infrastructure.postgres.driver.batches.ask", one_by_one)
+        patch.setattr("infrastructure.postgres.driver.batches.carry_out", alone)
         yield ran
 
 

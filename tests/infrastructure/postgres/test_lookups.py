@@ -6,6 +6,7 @@ of tables and indexes a statement looks at in a chat that has grown since.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,7 @@ from infrastructure.postgres.driver.reads import PLANS as READ_PLANS
 from infrastructure.postgres.pages import MEMBERS_AFTER
 from infrastructure.postgres.schema.migrate import upgrade
 from infrastructure.postgres.views import MEMBERSHIP_AND_EPOCH, STANDS
+from infrastructure.stored_events import MESSAGE_SENT
 from tests.infrastructure.postgres.explaining import pages_read
 from tests.postgres import PostgresServer
 
@@ -137,6 +139,30 @@ def test_the_database_misleads_the_planner(grown: Grown) -> None:
         """
         statement = posting.READ[:begin] + plain + posting.READ[end:]
         assert grown.pages(statement, drafts(grown, "m:none", "m:7"), LANE_PLANS) > MESSAGES // 100
+
+
+def test_a_send_by_memory_looks_for_its_repeat_by_the_nonce_alone(grown: Grown) -> None:
+    number, chat, author = arrays.Bigints.of([MESSAGES + 1]), [grown.chat], [grown.author]
+    stamped = grown.connection.execute("SELECT tx FROM chat_head WHERE chat_id = %s", chat).fetchone()
+    assert stamped is not None
+    moment = arrays.Moments.of([datetime.now(UTC)])
+    said = (
+        arrays.Uuids.of(chat),
+        number,
+        arrays.Uuids.of([uuid4()]),
+        number,
+        arrays.Uuids.of(author),
+        arrays.Texts.of(["m:none"]),
+        arrays.Texts.of(["text"]),
+        moment,
+        arrays.Xids.of([None]),
+    )
+    head = (arrays.Uuids.of(chat), arrays.Bigints.of(stamped), number, number, moment)
+    counted = (arrays.Uuids.of(chat), arrays.Uuids.of(author), arrays.Bigints.of([1]))
+    parameters = (*said, *head, arrays.Bigint.of(MESSAGE_SENT), *counted)
+    with grown.connection.transaction(force_rollback=True):
+        # Explained twice: the first time it is stored, the second time refused after the same look-ups.
+        assert grown.pages(posting.KEEP_REMEMBERED, parameters, LANE_PLANS) < FEW
 
 
 def test_a_mark_looks_for_its_message_by_the_id_alone(grown: Grown) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from infrastructure.postgres.marking import KEEP as KEEP_MARKS
-from infrastructure.postgres.posting import KEEP, LOCK, READ
+from infrastructure.postgres.posting import KEEP, KEEP_REMEMBERED, LOCK, READ
 from tests.infrastructure.postgres.routing import Route, route
 
 DIRECT = {
@@ -103,3 +103,11 @@ def test_keys_of_two_kinds() -> None:
     found = route(READ)
     assert found.direct == {"chat", "member", "message", "profile"}
     assert not found.is_direct
+    by_memory = route(KEEP_REMEMBERED)
+    assert by_memory == Route(
+        direct=frozenset({"chat_head", "chat_log", "member", "message", "profile", "reading"}),
+        later=frozenset(),
+        nowhere=frozenset(),
+        faults=frozenset(),
+    )
+    assert not by_memory.is_direct

@@ -42,8 +42,8 @@ def test_everything_is_there_under_its_name() -> None:
     meter.socket_opened()
     meter.socket_closed()
     meter.frame_received()
-    meter.frame_sent()
-    meter.frame_sent()
+    meter.frames_sent(1)
+    meter.frames_sent(1)
     meter.outbox_grew(300)
     meter.outbox_grew(-100)
     assert {

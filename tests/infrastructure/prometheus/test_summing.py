@@ -24,7 +24,7 @@ def busy_meter(times: int, seconds: float = 0.003) -> PrometheusMeter:
     for _ in range(times):
         meter.request_answered("GET", "/livez", 200, seconds)
         meter.socket_opened()
-        meter.frame_sent()
+        meter.frames_sent(1)
     return meter
 
 

@@ -1,5 +1,6 @@
 """A socket's other side, without a socket."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -25,10 +26,17 @@ class Ear:
     outbox: Outbox = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self.write, self.closes.append, 256, 256 * 1024)
+        self.outbox = Outbox(self, 256, 256 * 1024)
 
     def write(self, frame: Frame) -> None:
         self.frames.append(orjson.loads(frame.text))
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.write(frame)
+
+    def finish(self, close: Close) -> None:
+        self.closes.append(close)
 
     def connection(self, chat_id: ChatId, actor: Actor | None = None) -> ChatConnection:
         """With an actor it has said who it is and is on its way in."""

@@ -23,8 +23,11 @@ from application.updates.typing import ShowTyping
 from domain.chat_errors import ChatNotFound, NotAMember
 from domain.events import MessagesRead, SessionEnd, SessionEnded
 from domain.ids import ChatId, Position, Seq
+from domain.message import BODY_LIMIT
 from interfaces.live.hub import Hub
+from interfaces.wire.frames import Frame
 from interfaces.ws.chat_connection import ChatConnection
+from interfaces.ws.closing import Close
 from tests.interfaces.live.ear import Ear
 from tests.strategies import START
 from tests.world import MessengerWorld, TickingClock, world
@@ -135,6 +138,24 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(ENOUGH):
         while not condition():  # noqa: ASYNC110  # any condition, of things that know nothing of events
             await asyncio.sleep(TICK / 5)
+
+
+@define(eq=False)
+class Together:
+    """Writes to an ear, and notes how many frames it is given together."""
+
+    ear: Ear
+    counts: list[int]
+
+    def write(self, frame: Frame) -> None:
+        self.ear.write(frame)
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        self.counts.append(len(frames))
+        self.ear.write_shared(frames)
+
+    def finish(self, close: Close) -> None:
+        self.ear.finish(close)
 
 
 async def a_few_looks() -> None:
@@ -488,6 +509,26 @@ class TestHealing:
             node.hub.receive([kept[index]])
         assert ear.positions == [1, 2, 3, 4, 5], "without asking storage"
 
+    async def test_messages_to_many_are_told_together(self, here: MessengerWorld, node: Node) -> None:
+        ann, bob = await here.actor(), await here.actor()
+        chat = await here.chat(ann, bob)
+        ear, connection = await node.enter(bob, chat)
+        node.hub.many = 1
+        kept: list[Update] = []
+        node.arrives = kept.extend
+        for number in range(3):
+            await here.say(ann, chat, str(number))
+        await here.messenger.chats.change(ann, ChangeChat(chat_id=chat, name="Other"))
+        await here.say(ann, chat, "🙂" * BODY_LIMIT)
+        await here.say(ann, chat, "last")
+        together: list[int] = []
+        connection.outbox.writer = Together(ear, together)
+        node.hub.receive(kept)
+        assert ear.positions == [1, 2, 3, 4, 5, 6]
+        assert together == [3, 1, 1], (
+            "a change ends a run, and so does a message that would make it too large"
+        )
+
     async def test_what_was_told_is_not_told_again(self, here: MessengerWorld, node: Node) -> None:
         ann, bob = await here.actor(), await here.actor()
         chat = await here.chat(ann, bob)
@@ -639,20 +680,22 @@ fates = st.lists(st.sampled_from(["now", "lost", "later", "doubled"]), max_size=
 @given(
     script=st.lists(st.sampled_from(["say", "enter", "say inside", "deliver", "wait"]), max_size=25),
     arrivals=fates,
+    many=st.sampled_from([1, 100]),
 )
 def test_whatever_arrives_everybody_hears_everything_once_and_in_order(
-    script: list[str], arrivals: list[str]
+    script: list[str], arrivals: list[str], many: int
 ) -> None:
-    asyncio.run(play(script, arrivals))
+    asyncio.run(play(script, arrivals, many))
 
 
-async def play(script: list[str], arrivals: list[str]) -> None:
+async def play(script: list[str], arrivals: list[str], many: int) -> None:
     """Updates are lost, late, doubled and out of order; messages fall between any two awaits of the hub."""
     async with asyncio.timeout(ENOUGH), world() as here:
         ann = await here.actor()
         chat = await here.chat(ann)
         fate, late, inside = iter(arrivals), list[Update](), [0]
         node = Node(here)
+        node.hub.many = many
 
         def arrive(updates: Sequence[Update]) -> None:
             match next(fate, "now"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from application.ports.updates import ChatUpdate
 from domain.ids import ChatId, ProfileId, SessionId
-from interfaces.live.listener import End
+from interfaces.live.listener import End, Run
 from interfaces.live.roster import Audience, Roster
 from interfaces.wire.frames import Frame
 
@@ -30,6 +30,9 @@ class Listens:
 
     def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
         self.heard.append(frame)
+
+    def tell_run(self, run: Run) -> None:
+        self.heard.extend(run.frames)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         self.ends.append((why, chat_id))

@@ -45,7 +45,7 @@ class Echo(SocketProtocol):
     @override
     def hand_over(self, opening: Opening) -> None:
         self._tick, self._framing = Tick(), Framing()
-        self._outbox = Outbox(self._write, self._close, GREATEST, GREATEST)
+        self._outbox = Outbox(self, GREATEST, GREATEST)
         self._exchange = cast(Exchange, self)
 
     @override

@@ -13,10 +13,11 @@ from websockets.frames import Opcode
 
 from interfaces.wire.frames import Frame
 from interfaces.ws.budget import Budget
-from interfaces.ws.closing import Close, CloseCode
+from interfaces.ws.closing import CloseCode
 from interfaces.ws.outbox import Outbox
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import ENOUGH, House, framed, serving
+from tests.interfaces.ws.written import Written
 
 LIMIT = 1000
 
@@ -58,12 +59,11 @@ def test_it_is_never_exceeded_and_the_greatest_pays(script: list[tuple[int, int]
 
 
 def test_the_slowest_of_many_readers_makes_room() -> None:
-    budget, closes = Budget(10_000), dict[int, list[Close]]()
-    outboxes = []
-    for number in range(4):
-        closes[number] = []
-        outboxes.append(Outbox(lambda _: None, closes[number].append, 1000, 1_000_000, budget=budget))
-        outboxes[-1].hold_up()
+    budget, writers = Budget(10_000), [Written() for _ in range(4)]
+    outboxes = [Outbox(writer, 1000, 1_000_000, budget=budget) for writer in writers]
+    closes = [writer.closes for writer in writers]
+    for outbox in outboxes:
+        outbox.hold_up()
     frame = Frame(b'{"x":"' + b"x" * 90 + b'"}')
     for _ in range(20):
         for outbox in outboxes[1:]:

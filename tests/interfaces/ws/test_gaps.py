@@ -18,6 +18,7 @@ from interfaces.wire.frames import Frame
 from interfaces.ws.outbox import Outbox, Shedding
 from tests.all_chats import Device, House, opened
 from tests.interfaces.live.test_hub import until
+from tests.interfaces.ws.written import Written
 
 FRAMES = 20
 """The number of frames that may wait. Above 15 gaps begin."""
@@ -212,9 +213,9 @@ class Kept:
     """An outbox whose client does not read, and what became of it."""
 
     def __init__(self, percent: int = 75) -> None:
-        self.written: list[Frame] = []
+        self.writer = Written()
         self.begun: list[tuple[ChatId, Position]] = []
-        self.outbox = Outbox(self.written.append, lambda _: None, 8, 100_000)
+        self.outbox = Outbox(self.writer, 8, 100_000)
         self.outbox.shedding = Shedding(percent, lambda chat, after: self.begun.append((chat, after)))
         self.outbox.hold_up()
 
@@ -225,7 +226,7 @@ class Kept:
     def read(self) -> list[Any]:
         self.outbox.clear()
         self.outbox.hold_up()
-        return [orjson.loads(frame.data) for frame in self.written]
+        return [orjson.loads(frame.data) for frame in self.writer.frames]
 
 
 def test_only_the_durable_frames_of_the_busiest_chat_are_dropped() -> None:

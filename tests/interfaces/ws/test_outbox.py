@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 
 import orjson
 import pytest
@@ -10,6 +11,7 @@ from interfaces.wire.frames import Frame
 from interfaces.ws.closing import Close, CloseCode
 from interfaces.ws.outbox import Outbox
 from tests.interfaces.ws.house import ENOUGH
+from tests.interfaces.ws.written import Written
 
 
 @define(eq=False)
@@ -18,12 +20,19 @@ class Side:
 
     max_frames: int = 8
     max_bytes: int = 1000
-    written: list[Frame] = field(factory=list)
-    closes: list[Close] = field(factory=list)
+    writer: Written = field(factory=Written)
     outbox: Outbox = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.outbox = Outbox(self.written.append, self.closes.append, self.max_frames, self.max_bytes)
+        self.outbox = Outbox(self.writer, self.max_frames, self.max_bytes)
+
+    @property
+    def written(self) -> list[Frame]:
+        return self.writer.frames
+
+    @property
+    def closes(self) -> list[Close]:
+        return self.writer.closes
 
 
 def frame(number: int, size: int = 0) -> Frame:
@@ -150,7 +159,7 @@ async def test_nobody_waits_for_who_does_not_read_any_more(end: str) -> None:
 
 acts = st.lists(
     st.one_of(
-        st.tuples(st.sampled_from(["put", "ephemeral"]), st.integers(0, 400)),
+        st.tuples(st.sampled_from(["put", "put two", "ephemeral"]), st.integers(0, 400)),
         st.tuples(st.sampled_from(["hold up", "clear"]), st.just(0)),
         st.tuples(st.just("close"), st.just(0)),
     ),
@@ -168,6 +177,11 @@ def test_durable_frames_are_told_in_order_without_a_gap_until_it_ends(script: li
                 if not side.outbox.closing:
                     durable.append(frame(number, size))
                 side.outbox.put(frame(number, size))
+            case "put two":
+                two = [frame(number, size), frame(number, 0)]
+                if not side.outbox.closing:
+                    durable.extend(two)
+                side.outbox.put_shared(two)
             case "ephemeral":
                 side.outbox.put(Frame(orjson.dumps({"e": number})), ephemeral=True)
             case "hold up":
@@ -197,13 +211,20 @@ class Narrow(Side):
 
     def __attrs_post_init__(self) -> None:
         self.left = self.room
-        self.outbox = Outbox(self.take, self.closes.append, 10_000, 10**9)
+        self.outbox = Outbox(self, 10_000, 10**9)
 
-    def take(self, frame: Frame) -> None:
+    def write(self, frame: Frame) -> None:
         self.written.append(frame)
         self.left -= 1
         if self.left <= 0:
             self.outbox.hold_up()
+
+    def write_shared(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            self.write(frame)
+
+    def finish(self, close: Close) -> None:
+        self.closes.append(close)
 
     def read(self) -> None:
         self.left = self.room

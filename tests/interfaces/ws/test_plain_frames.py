@@ -54,7 +54,7 @@ class Wire:
         self.done.append(text)
         assert self.socket is not None
         if text == LAST:
-            self.socket._close(Close(CloseCode.POLICY, ""))
+            self.socket.finish(Close(CloseCode.POLICY, ""))
         elif text == PAUSE:
             self.socket.pause()
 

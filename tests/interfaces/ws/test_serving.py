@@ -84,7 +84,9 @@ class TestConversation:
         assert [(await line.hear())["type"] for _ in range(2)] == ["auth_success", "chat_history"]
         assert [(await line.hear())["id"] for _ in range(20)] == list(range(20))
 
-    async def test_pipelined_frames_keep_their_order(self, house: House) -> None:
+    @pytest.mark.parametrize("many", [1, 100])
+    async def test_pipelined_frames_keep_their_order(self, house: House, many: int) -> None:
+        house.hub.many = many
         chat = await house.chat("Ann", "Bob")
         ann, bob = await house.enter("Ann", chat), await house.enter("Bob", chat)
         for number in range(300):

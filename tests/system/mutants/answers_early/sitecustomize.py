@@ -9,7 +9,7 @@ from typing import Any
 
 from infrastructure.postgres.driver import batches
 from infrastructure.postgres.driver.connection import Connection
-from infrastructure.postgres.driver.pipeline import Rows, Statement
+from infrastructure.postgres.driver.pipeline import COMMIT, Rows, Statement
 from infrastructure.postgres.driver.pipeline import ask as honest_ask
 
 DELAY = 0.03
@@ -28,18 +28,24 @@ async def commit_is_over(connection: Connection[Any]) -> None:
         await before
 
 
-async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
-    async def commit() -> None:
-        await asyncio.sleep(DELAY)
-        await honest_ask(connection, [batches.COMMIT])
+async def commit(connection: Connection[Any]) -> None:
+    await asyncio.sleep(DELAY)
+    await honest_ask(connection, [COMMIT])
 
+
+async def ask(connection: Connection[Any], statements: Sequence[Statement]) -> list[Rows]:
     await commit_is_over(connection)
-    if batches.COMMIT not in statements:
+    if COMMIT not in statements:
         return await honest_ask(connection, statements)
-    rows = await honest_ask(
-        connection, [*(each for each in statements if each is not batches.COMMIT), WITHOUT_HASTE]
-    )
-    late[connection] = asyncio.create_task(commit())
+    rows = await honest_ask(connection, [*(each for each in statements if each is not COMMIT), WITHOUT_HASTE])
+    late[connection] = asyncio.create_task(commit(connection))
+    return rows
+
+
+async def carry_out(connection: Connection[Any], statement: Statement) -> Rows:
+    await commit_is_over(connection)
+    _, rows, _ = await honest_ask(connection, [Statement("BEGIN"), statement, WITHOUT_HASTE])
+    late[connection] = asyncio.create_task(commit(connection))
     return rows
 
 
@@ -54,5 +60,6 @@ async def execute(self: Connection[Any], *given: Any, **options: Any) -> Any:
 
 
 batches.ask = ask  # type: ignore[attr-defined]
+batches.carry_out = carry_out  # type: ignore[attr-defined]
 Connection.command = command  # type: ignore[method-assign]
 Connection.execute = execute  # type: ignore[assignment, method-assign]
