@@ -591,10 +591,11 @@ def line_of(cells: Sequence[str]) -> str:
 async def prepared(house: Installation, visit: Visit, others: list[Device]) -> tuple[Target, Device, str]:
     """
     The attacker with a chat of long messages, and somebody among the others who asks. All threads that hash have done so, because
-    each keeps its 19 MiB from its first password on, and many requests were under way at once: their objects take 23 MiB, which
-    Python keeps for later ones.
+    each keeps its 19 MiB from its first password on, and many requests were under way at once, three times: their objects take 31 MiB
+    the first time, 11 the second and 3 the third, which Python keeps for later ones.
     """
-    await one_client.ask_together(house.server.port)
+    for address in one_client.CROWDS:
+        await one_client.ask_together(house.server.port, address)
     attacker, *_ = await asyncio.gather(
         *(visit.sign_in(ATTACKING_ACCOUNT, f"device {number}") for number in range(4))
     )

@@ -22,8 +22,8 @@ CHATS, LISTENERS, RATE = 50, 10, 200
 
 ATTACKER: Final = "127.0.0.2"
 
-CROWD: Final = "127.0.0.3"
-"""The address of many ordinary people."""
+CROWDS: Final = ("127.0.0.3", "127.0.0.4", "127.0.0.5")
+"""The addresses of many ordinary people each."""
 
 struck: int = 0
 """The number of attacks that this process has made. Depending on the attack these are connections, requests or frames."""
@@ -101,21 +101,21 @@ async def _strike(port: int, kind: Attack) -> None:
 
 
 PEOPLE: Final = 1000
-"""People of one address who ask for something at the same time."""
+"""People of one address who ask for something at the same time, as many as an attack has connections."""
 
 UNDER_WAY: Final = 4.0
 """Seconds for which their requests are under way."""
 
 
-async def ask_together(port: int) -> None:
-    """Ordinary requests of many people at once, the bodies of which come in two parts, as over a slow network."""
+async def ask_together(port: int, address: str) -> None:
+    """Ordinary requests of many people of one address at once, the bodies of which come in two parts, as over a slow network."""
     body = b'{"email": "who@example.com", "password": "wrong"'  # no JSON: no password is hashed
     head = _request(
         "POST", "/accounts/sign-in/", "Content-Type: application/json", f"Content-Length: {len(body)}"
     )
 
     async def ask() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(CROWD, 0))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
         writer.write(head + body[:20])
         await asyncio.sleep(UNDER_WAY)
         writer.write(body[20:])
