@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from application.errors import Overloaded
 from application.meter import Unmetered
 from domain.ids import AccountId
 from interfaces import pace as pace_module
+from interfaces.http import authentication
 from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
@@ -557,12 +559,20 @@ async def test_a_session_that_ends_while_its_request_waits_gets_no_answer(
             assert (await client.get(f"/chats/{chat}/history/")).is_success
     if before == "the page itself was read":  # as of two requests at once that both find room for one
         monkeypatch.setattr(Pace, "has_room", lambda *_: True)
+    waits, has_ended = asyncio.Event(), asyncio.Event()
+
+    async def wait_for_the_end(_: float) -> None:
+        waits.set()
+        await has_ended.wait()
+
+    monkeypatch.setattr(authentication, "asyncio", SimpleNamespace(sleep=wait_for_the_end))
     house.services.pace.charge(actor.account_id, PER_SECOND * BYTES)
     async with asking(house, "Ann") as client, asking(house, "Ann") as owner:
         waiting = asyncio.create_task(client.get(f"/chats/{chat}/history/"))
-        await until(lambda: house.services.pace.busy == 1)
+        await waits.wait()
         ended = await owner.delete(f"/accounts/sessions/{actor.session_id}/")
         assert ended.is_success
+        has_ended.set()
         assert (await waiting).status_code == 401
 
 
