@@ -314,7 +314,7 @@ class TestTrouble:
     async def test_a_server_that_ends_the_connection_as_it_commits_leaves_it_open(
         self, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
-        """It has answered the statement then, and says itself that it ends."""
+        """The error that says so comes after the answer to the statement."""
         do_at_commit(beside, "PERFORM pg_terminate_backend(pg_backend_pid())")
         lane = make_lane(messenger_database)
 
