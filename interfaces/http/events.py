@@ -211,8 +211,8 @@ class Stream(Response):
             self.write(frame)
 
     def finish(self, close: Close) -> None:
-        self._end = end = close
-        if end.is_final:
+        self._end = close
+        if close.is_final:
             self._ready.clear()
         seconds = self._services.options.close_timeout
         self._cutting = asyncio.get_running_loop().call_later(seconds, self._cut)

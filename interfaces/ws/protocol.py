@@ -632,6 +632,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def end_unanswered(self) -> None:
         if self._is_behind and not self._is_ending:
             return  # the pong may be among what waits
+        self._write_out()
         self.keepalive_timeout()
         self._end_within(FINAL_GRACE)
 

@@ -32,6 +32,12 @@ ROLLED_BACK: Final = (IDLE_IN_TRANSACTION, TRANSACTION_TIMEOUT)
 UNSURE: Final = ("08", "58", "XX")
 """Error classes that leave the outcome of a COMMIT unknown. A pooler that loses its server reports class 08."""
 
+ENDING: Final = ("FATAL", "PANIC")
+"""
+The severities of errors after which the server closes the connection. If it cannot write its log at a COMMIT, for example because the
+disk is full (53100), it panics, and what it had written of the log before decides after the restart whether the transaction is committed.
+"""
+
 
 class UnusableDatabase(Exception):
     """The database cannot be used as it is, and waiting will not help. The message says why and what to do, in one line."""
@@ -45,7 +51,7 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
     server was lost, the outcome is unknown.
     """
     state = error.sqlstate
-    if committing and (state is None or state in ENDED or state[:2] in UNSURE):
+    if committing and (state is None or state in ENDED or state[:2] in UNSURE or _ends_the_connection(error)):
         return OutcomeUnknown()
     if state is None or state in ENDED or state in ROLLED_BACK:
         # includes a server that shuts down: the retry fails to connect and reports that
@@ -59,6 +65,10 @@ def meaning(error: psycopg.Error, *, committing: bool) -> ApplicationError:
             return Interrupted(f"storage aborted the transaction ({state})")
         case _:
             return Unavailable(f"storage cannot do this now ({state})")
+
+
+def _ends_the_connection(error: psycopg.Error) -> bool:
+    return error.diag.severity_nonlocalized in ENDING and error.sqlstate not in ROLLED_BACK
 
 
 @contextmanager

@@ -22,14 +22,12 @@ from psycopg.waiting import WAIT_R, WAIT_RW, Ready
 
 from infrastructure.postgres.driver.arrays import Packed
 from infrastructure.postgres.driver.connection import Connection, cut
+from infrastructure.postgres.driver.errors import ENDING
 
 Rows = list[tuple[Any, ...]]
 
 _numbers: Final = count()
 """Numbers the prepared statements. Each number is used once, because a statement whose answer was not read may be prepared."""
-
-ENDING: Final = {b"FATAL", b"PANIC"}
-"""The severities of errors after which the server closes the connection."""
 
 DONE: Final = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
@@ -200,8 +198,9 @@ def _take(pgconn: PGconn, found: list[PGresult]) -> bool:
     return False
 
 
-def _severity(answer: PGresult) -> bytes | None:
-    return answer.error_field(DiagnosticField.SEVERITY_NONLOCALIZED)
+def _severity(answer: PGresult) -> str | None:
+    found = answer.error_field(DiagnosticField.SEVERITY_NONLOCALIZED)
+    return None if found is None else found.decode()
 
 
 def _found(connection: Connection[Any], sent: _Sent, answers: Iterator[PGresult]) -> Found:

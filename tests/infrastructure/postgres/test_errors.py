@@ -1,6 +1,7 @@
 import psycopg
 import pytest
 from psycopg import errors
+from psycopg.pq import DiagnosticField
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -38,6 +39,24 @@ def test_what_an_error_says_for_certain(
     error = psycopg.OperationalError() if state is None else errors.lookup(state)()
     assert type(meaning(error, committing=False)) is before
     assert type(meaning(error, committing=True)) is at_commit
+
+
+@pytest.mark.parametrize(
+    ("severity", "state", "at_commit"),
+    [
+        (b"ERROR", "53100", Unavailable),
+        (b"PANIC", "53100", OutcomeUnknown),  # while it wrote the log: a part of it may be on the disk
+        (b"FATAL", "57P04", OutcomeUnknown),  # the database was dropped
+        (b"FATAL", "25P03", Interrupted),
+    ],
+)
+def test_a_commit_that_took_the_server_down_may_be_stored(
+    severity: bytes, state: str, at_commit: type[ApplicationError]
+) -> None:
+    told: dict[int, bytes | None] = {DiagnosticField.SEVERITY_NONLOCALIZED: severity}
+    error = errors.lookup(state)(info=told)
+    assert type(meaning(error, committing=True)) is at_commit
+    assert type(meaning(error, committing=False)) is not OutcomeUnknown
 
 
 def test_the_driver_and_the_pool_are_translated_and_nothing_else_is() -> None:

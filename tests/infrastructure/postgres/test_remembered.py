@@ -4,11 +4,12 @@ import tempfile
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 from psycopg.rows import tuple_row
 from sqlalchemy.engine import make_url
 
@@ -53,6 +54,22 @@ def logged(
     name = make_url(messenger_database).database
     beside.execute(f"ALTER DATABASE \"{name}\" SET log_statement = 'all'")
     return ServerLog(postgres_server.embedded.log_file)
+
+
+def do_at_commit(beside: psycopg.Connection[Any], what: LiteralString) -> None:
+    """Makes a table, and lets the server do this when it commits a row of it."""
+    beside.execute("CREATE TABLE late (n bigint)")
+    beside.execute(
+        sql.SQL("CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS {}").format(
+            sql.Literal(f"BEGIN {what}; RETURN NULL; END")
+        )
+    )
+    beside.execute(
+        """
+        CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION at_commit()
+        """
+    )
 
 
 async def settled(talk: Talk, who: Actor, *chats: Chat) -> None:
@@ -283,15 +300,7 @@ class TestTrouble:
         self, messenger_database: str, beside: psycopg.Connection[Any]
     ) -> None:
         """Such a refusal comes after the answer to the statement."""
-        beside.execute(
-            """
-            CREATE TABLE late (n bigint);
-            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-                $$ BEGIN RAISE EXCEPTION USING ERRCODE = 'P0001'; END $$;
-            CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON late DEFERRABLE INITIALLY DEFERRED
-                FOR EACH ROW EXECUTE FUNCTION refuse();
-            """
-        )
+        do_at_commit(beside, "RAISE EXCEPTION USING ERRCODE = 'P0001'")
         connection = await Connector(target=messenger_database, deadline=10.0).connect(tuple_row)
         with pytest.raises(Refused) as refused:
             await carry_out(
@@ -301,6 +310,24 @@ class TestTrouble:
         assert refused.value.error.sqlstate == "P0001"
         assert await carry_out(connection, Statement("SELECT count(*) FROM late")) == [(0,)]
         await connection.close()
+
+    async def test_a_server_that_ends_the_connection_as_it_commits_leaves_it_open(
+        self, messenger_database: str, beside: psycopg.Connection[Any]
+    ) -> None:
+        """The error that says so comes after the answer to the statement."""
+        do_at_commit(beside, "PERFORM pg_terminate_backend(pg_backend_pid())")
+        lane = make_lane(messenger_database)
+
+        async def insert() -> None:
+            async with lane.begin() as batch:
+                batch.finish(Statement("INSERT INTO late VALUES (%s) RETURNING n", (Bigint.of(1),)))
+
+        with pytest.raises(OutcomeUnknown):
+            await insert()
+        async with lane.begin() as batch:
+            batch.finish(Statement("SELECT count(*) FROM late"))
+        assert batch.told == [(0,)]
+        await lane.close()
 
     async def test_a_server_that_ends_the_connection_before_it_answers_has_stored_nothing(
         self, messenger_database: str

@@ -150,6 +150,26 @@ async def test_the_same_missing_chat_by_the_route(world: HttpWorld, ann: HttpPer
         assert (answer.status_code, answer.json()["error"]) == (403, prohibited)
 
 
+async def test_who_is_not_signed_in_is_told_that_before_what_is_wrong_with_a_page(
+    world: HttpWorld, ann: HttpPerson
+) -> None:
+    there = f"/chats/{(await create(ann, name='Team'))['id']}/history/"
+    asked = [
+        (there, 200),
+        (f"{there}?before=3&after=4", 422),
+        (f"{there}?limit=none", 422),
+        ("/chats/none/history/", 422),
+        (f"/chats/{UNKNOWN}/history/", 404),
+    ]
+    for _ in range(2):  # the session is known when it comes again
+        for path, status in asked:
+            assert (await ann.client.get(path)).status_code == status
+    async with world.client() as nobody:
+        assert [(await nobody.get(path)).status_code for path, _ in asked] == [401] * len(asked)
+    assert (await ann.client.post("/accounts/sign-out/")).status_code == 200
+    assert [(await ann.client.get(path)).status_code for path, _ in asked] == [401] * len(asked)
+
+
 async def test_deleting(ann: HttpPerson) -> None:
     chat = await create(ann, name="Team")
     path = f"/chats/{chat['id']}/"
