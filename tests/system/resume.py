@@ -30,6 +30,7 @@ from tests.checker.judge import judge
 from tests.checker.picture import PROMISED
 from tests.scratch import scratch_folder
 from tests.system.client import Device, Visit, dial
+from tests.system.device import eventually
 from tests.system.postgres import DATABASE, Postgres
 from tests.system.recorded import read_kept
 from tests.system.server import Server
@@ -176,13 +177,26 @@ class Run:
                 await self.striker.restart(*outage)
 
     async def stop(self) -> None:
-        process = self.server.process
-        assert process is not None
-        self.told_to_go = [
-            one.connection for one in self.talkers if one.connection and one.connection.entered
+        """Tells the messenger to end while somebody is connected, and once more if all of them were just leaving."""
+        while True:
+            await eventually(lambda: bool(self.present()) or not any(one.todo for one in self.talkers))
+            told = self.present()
+            self.told_to_go += told
+            process = self.server.process
+            assert process is not None
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(process.wait, 30) == 0, self.server.log()
+            await eventually(lambda told=told: all(connection.code for connection in told))  # type: ignore[misc]
+            if not told or not all(connection.has_left for connection in told):
+                return
+            await self.striker.restart("server")
+
+    def present(self) -> list[Connection]:
+        return [
+            one.connection
+            for one in self.talkers
+            if one.connection and one.connection.entered and not one.connection.has_left
         ]
-        process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 30) == 0, self.server.log()
 
     async def rename(self, room: Room, owner: Device) -> None:
         """Renames the chat, so that its log has more than messages."""
