@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -37,6 +37,9 @@ from tests.system.server import Server
 
 HANGS: Final = 900.0
 """Seconds after which a whole run hangs."""
+
+HANDLES: Final = 60.0
+"""Seconds after which an application never handles what its client knows."""
 
 PEOPLE: Final = tuple(f"user{number}@example.com" for number in (1, 2, 3))
 
@@ -210,13 +213,22 @@ class Run:
                 device.crash(*left)
 
     async def rest(self) -> None:
-        """Until every device knows what is stored."""
+        """Until every device knows what is stored, and its application has handled that, which comes a little later."""
         self.keep()
         kept = {event.chat: event for event in self.record.events if isinstance(event, Kept)}
         for device in self.devices:
             for chat, event in kept.items():
                 last = len(event.messages) + len(event.changes)
                 await device.until(partial(knows, chat, last))
+        with suppress(TimeoutError):  # `faults` says what is never handled
+            async with asyncio.timeout(HANDLES):
+                await eventually(
+                    lambda: all(
+                        last_handled(device, chat) >= len(event.messages)
+                        for device in self.devices
+                        for chat, event in kept.items()
+                    )
+                )
         self.record.events.append(Quiet(at=self.record.at))
 
     def keep(self) -> None:
@@ -267,6 +279,10 @@ def handled_wrong(device: Device, chat: str, last: int) -> Iterator[str]:
         before = max(before, seqs[-1])
     if before != last:
         yield f"handled: {device.name} handled {before} of {last} in {chat}"
+
+
+def last_handled(device: Device, chat: str) -> int:
+    return max((seqs[-1] for by_chat in device.handled if (seqs := by_chat.get(chat))), default=0)
 
 
 def knows(chat: str, last: int, status: Status) -> bool:
