@@ -8,7 +8,6 @@ from application.accounts.access_tokens import EndAccessToken, MadeAccessToken, 
 from application.accounts.activate import Activate
 from application.accounts.assign_password import AssignPassword
 from application.accounts.authenticate import Authenticate
-from application.accounts.authenticate_for_page import PageAsked
 from application.accounts.choose_password import ChoosePassword
 from application.accounts.close import CloseAccount
 from application.accounts.confirm_email import ConfirmEmail
@@ -68,7 +67,7 @@ from application.ports.changes import Changes
 from application.ports.codes import NewSecret
 from application.ports.own_changes import OwnChanges
 from application.ports.updates import ChatUpdate, PresenceUpdate
-from application.ports.views import LogSpan, Where
+from application.ports.views import LogSpan, PageAsked, Where
 from application.profiles.edit import EditProfile
 from application.profiles.find import FindProfiles
 from application.profiles.read import ReadProfile

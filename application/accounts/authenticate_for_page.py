@@ -1,4 +1,4 @@
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Final
 
 from attrs import define, field, frozen
@@ -6,22 +6,12 @@ from attrs import define, field, frozen
 from application.accounts.authenticate import Authenticate, AuthenticateHandler
 from application.actor import Actor
 from application.errors import NotAuthenticated
-from application.ports.views import Views, Where
+from application.ports.views import PageAsked, Views
 from application.views import HistoryPage
-from domain.ids import AccountId, ChatId, ProfileId, SessionId
+from domain.ids import AccountId, ProfileId, SessionId
 
 REMEMBERED: Final = 10_000
 """Sessions whose profile a process remembers, some 200 bytes each."""
-
-
-@frozen(kw_only=True)
-class PageAsked:
-    """A page of history that a request asks for. See `Views.history_unless_known`."""
-
-    chat_id: ChatId
-    where: Where
-    limit: int
-    known: Collection[str] = ()
 
 
 @define(eq=False)
@@ -77,7 +67,7 @@ class AuthenticateForPageHandler:
             self.readers.note(actor)
             return actor, None
         session, page = await self.views.session_and_history(
-            token.account_id, token.session_id, reader, asked.chat_id, asked.where, asked.limit, asked.known
+            token.account_id, token.session_id, reader, asked
         )
         try:
             actor = self.authenticate.admit(token, session, caller.network)

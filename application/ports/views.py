@@ -17,6 +17,7 @@ from application.views import (
     ReaderView,
     Snapshot,
 )
+from domain.chat_errors import ChatNotFound, NotAMember
 from domain.errors import NotFound
 from domain.ids import AccountId, ChatId, MessageId, Position, ProfileId, Seq, SessionId
 
@@ -67,6 +68,16 @@ class LogSpan:
     chat_id: ChatId
     after: Position
     last: Position
+
+
+@frozen(kw_only=True)
+class PageAsked:
+    """A page of history that a request asks for. See `Views.history_unless_known`."""
+
+    chat_id: ChatId
+    where: Where
+    limit: int
+    known: Collection[str] = ()
 
 
 class Views(Protocol):
@@ -126,14 +137,7 @@ class Views(Protocol):
         ...
 
     async def session_and_history(
-        self,
-        account_id: AccountId,
-        session_id: SessionId,
-        reader: ProfileId,
-        chat_id: ChatId,
-        where: Where,
-        limit: int,
-        known: Collection[str],
+        self, account_id: AccountId, session_id: SessionId, reader: ProfileId, asked: PageAsked
     ) -> tuple[LiveSession | None, HistoryPage | None]:
         """
         Find a session as `live_session` does, and read the page that `history_unless_known` shows to ``reader``, in one exchange
@@ -294,3 +298,16 @@ def span(where: Where, limit: int, last_seq: Seq) -> range:
     first = Start.of(where, limit).first(last_seq)
     last = min(first + limit - 1, last_seq)
     return range(max(first, 1), max(last, 0) + 1)
+
+
+async def session_then_history(
+    views: Views, account_id: AccountId, session_id: SessionId, reader: ProfileId, asked: PageAsked
+) -> tuple[LiveSession | None, HistoryPage | None]:
+    """Does what `Views.session_and_history` does, one read after the other."""
+    session = await views.live_session(account_id, session_id)
+    try:
+        return session, await views.history_unless_known(
+            reader, asked.chat_id, asked.where, asked.limit, asked.known
+        )
+    except (ChatNotFound, NotAMember):
+        return session, None

@@ -18,7 +18,15 @@ from application.paging import (
 from application.ports.changes import Cursor, News, ReadRange
 from application.ports.own_changes import Lost, Missed, Standing
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import LogSpan, MessageNotFound, Newest, Where, span
+from application.ports.views import (
+    LogSpan,
+    MessageNotFound,
+    Newest,
+    PageAsked,
+    Where,
+    session_then_history,
+    span,
+)
 from application.views import (
     NOBODY,
     ChatDetails,
@@ -110,20 +118,9 @@ class MemoryViews:
         return evolve(page, rows=(), senders={}, is_known=True) if page.version in known else page
 
     async def session_and_history(
-        self,
-        account_id: AccountId,
-        session_id: SessionId,
-        reader: ProfileId,
-        chat_id: ChatId,
-        where: Where,
-        limit: int,
-        known: Collection[str],
+        self, account_id: AccountId, session_id: SessionId, reader: ProfileId, asked: PageAsked
     ) -> tuple[LiveSession | None, HistoryPage | None]:
-        session = await self.live_session(account_id, session_id)
-        try:
-            return session, await self.history_unless_known(reader, chat_id, where, limit, known)
-        except (ChatNotFound, NotAMember):
-            return session, None
+        return await session_then_history(self, account_id, session_id, reader, asked)
 
     async def snapshot(self, reader: ProfileId, chat_id: ChatId, limit: int) -> Snapshot:
         chat, _ = self._place(reader, chat_id)

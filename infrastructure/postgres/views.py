@@ -46,7 +46,17 @@ from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
-from application.ports.views import LAST, LogSpan, MessageNotFound, Newest, Start, Where, span
+from application.ports.views import (
+    LAST,
+    LogSpan,
+    MessageNotFound,
+    Newest,
+    PageAsked,
+    Start,
+    Where,
+    session_then_history,
+    span,
+)
 from application.views import (
     NOBODY,
     ChatDetails,
@@ -749,32 +759,21 @@ class PostgresViews:
         return page
 
     async def session_and_history(
-        self,
-        account_id: AccountId,
-        session_id: SessionId,
-        reader: ProfileId,
-        chat_id: ChatId,
-        where: Where,
-        limit: int,
-        known: Collection[str],
+        self, account_id: AccountId, session_id: SessionId, reader: ProfileId, asked: PageAsked
     ) -> tuple[LiveSession | None, HistoryPage | None]:
         if self.replica is not None:  # which has to be asked for the page
-            session = await self.live_session(account_id, session_id)
-            try:
-                return session, await self.history_unless_known(reader, chat_id, where, limit, known)
-            except (ChatNotFound, NotAMember):
-                return session, None
-        begin = Start.of(where, limit)
+            return await session_then_history(self, account_id, session_id, reader, asked)
+        begin = Start.of(asked.where, asked.limit)
         sessions, page_rows = await self.pool.exchange(
             LIVE_SESSION.asked(account=Id.of(account_id), session=Id.of(session_id)),
             PAGE.asked(
                 reader=Id.of(reader),
-                chat=Id.of(chat_id),
+                chat=Id.of(asked.chat_id),
                 anchor=Bigint.of(begin.anchor),
                 beyond=Bigint.of(begin.beyond),
                 shift=Bigint.of(begin.shift),
-                most=Bigint.of(limit),
-                known=Texts.of(list(known)),
+                most=Bigint.of(asked.limit),
+                known=Texts.of(list(asked.known)),
             ),
             whose=reader,
             in_one_snapshot=False,  # each statement has one, and nothing compares the two
@@ -782,7 +781,7 @@ class PostgresViews:
         live = [_live_session(dict(zip(LIVE_SESSION_COLUMNS, row, strict=True))) for row in sessions.rows()]
         session = live[0] if live else None
         try:
-            return session, _page_from(chat_id, page_rows.rows())
+            return session, _page_from(asked.chat_id, page_rows.rows())
         except (ChatNotFound, NotAMember):
             return session, None
 

@@ -10,10 +10,10 @@ from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 
 from application.accounts.authenticate import Authenticate
-from application.accounts.authenticate_for_page import PageAsked
 from application.actor import Actor
 from application.errors import NotAuthenticated
 from application.messenger import Messenger
+from application.ports.views import PageAsked
 from application.views import HistoryPage
 from domain.ids import ChatId, ProfileId
 from domain.network import network_of

@@ -7,11 +7,10 @@ from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from application.accounts.authenticate_for_page import PageAsked
 from application.chats.create import CreateChat
 from application.messenger import Messenger
 from application.paging import ChatPlace
-from application.ports.views import After, Around, Before, Newest, PageNumber, Where
+from application.ports.views import After, Around, Before, Newest, PageAsked, PageNumber, Where
 from application.views import HistoryPage
 from domain.chat import About
 from domain.ids import ChatId, ProfileId, Seq

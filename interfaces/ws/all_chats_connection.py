@@ -193,8 +193,7 @@ class AllChatsConnection(Connection):
         if self._answers is None and self._early is None:
             self.outbox.put_shared(run.frames)
         else:
-            for frame, message in zip(run.frames, run.messages, strict=True):
-                self.tell(frame, message)
+            self._tell_each(run)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         """Closes the socket; or tells that one chat is no longer the client's, and nothing more of it."""

@@ -131,8 +131,7 @@ class ChatConnection(Connection):
         if self._answers is None:
             self.outbox.put_shared(run.frames)
         else:
-            for frame, message in zip(run.frames, run.messages, strict=True):
-                self.tell(frame, message)
+            self._tell_each(run)
 
     def end(self, why: End, chat_id: ChatId | None = None) -> None:
         assert chat_id in {None, self.chat_id}, "this connection belongs to one chat"

@@ -15,7 +15,7 @@ from application.actor import Actor
 from application.messages.send import SendMessage, Sent
 from application.ports.updates import ChatUpdate
 from domain.ids import ChatId, ProfileId, SessionId
-from interfaces.live.listener import End
+from interfaces.live.listener import End, Run
 from interfaces.wire import frames
 from interfaces.wire.frames import Fields, Frame, Malformed
 from interfaces.wire.server_frames import Greeting
@@ -182,6 +182,14 @@ class Connection(ABC):
     def session_id(self) -> SessionId:
         assert self.actor is not None, "a listener has been authenticated"
         return self.actor.session_id
+
+    @abstractmethod
+    def tell(self, frame: Frame, update: ChatUpdate | None = None, *, ephemeral: bool = False) -> None:
+        """Sends a frame. The echo of an own message is held back until the client has the answer for it."""
+
+    def _tell_each(self, run: Run) -> None:
+        for frame, message in zip(run.frames, run.messages, strict=True):
+            self.tell(frame, message)
 
     def _pass_on(
         self, chat_id: ChatId | None, frame: Frame, update: ChatUpdate | None, *, ephemeral: bool

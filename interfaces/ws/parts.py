@@ -52,8 +52,7 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
         DomainError, ApplicationError: The rest of the page could not be read. The message stays incomplete.
     """
     counts = orjson.dumps({"total_count": page.total_count, "unread_count": page.unread_count})
-    position, part, is_first, is_whole = page.before, bytearray(HEAD), True, False
-    written = 0
+    position, part, written, is_whole = page.before, bytearray(HEAD), 0, False
     if not outbox.is_empty:
         page.views.clear()  # they are read again when it is the turn of the page
     await outbox.begin_parts()
@@ -73,9 +72,9 @@ async def write_page(outbox: Outbox, page: LongPage, read_after: ReadAfter) -> i
                     await outbox.writable()
                 if outbox.closing is not None:
                     break
-                outbox.write_part(Part(bytes(part), is_first=is_first, is_last=is_last))
+                outbox.write_part(Part(bytes(part), is_first=not written, is_last=is_last))
                 written += len(part)
-                part, is_first, is_whole = bytearray(), False, is_last
+                part, is_whole = bytearray(), is_last
     finally:
         outbox.end_parts(is_cut_off=written > 0 and not is_whole)
     return written

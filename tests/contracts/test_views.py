@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from application.actor import Actor
 from application.ports.updates import NewMember, NewMessage
-from application.ports.views import After, Around, Before, Newest, PageNumber, Where, span
+from application.ports.views import After, Around, Before, Newest, PageAsked, PageNumber, Where, span
 from application.views import NOBODY, HistoryPage, LiveSession
 from domain.chat import About
 from domain.chat_errors import ChatNotFound, NotAMember
@@ -296,9 +296,8 @@ class TestASessionAndAPage:
             chat_id: ChatId = chat.id,
             known: Sequence[str] = (),
         ) -> tuple[LiveSession | None, HistoryPage | None]:
-            return await views.session_and_history(
-                one.id, session_id, reader, chat_id, Before(Seq(5)), 3, known
-            )
+            asked = PageAsked(chat_id=chat_id, where=Before(Seq(5)), limit=3, known=known)
+            return await views.session_and_history(one.id, session_id, reader, asked)
 
         assert await read() == (live, page)
         assert await read(SessionId(uuid4())) == (None, page)

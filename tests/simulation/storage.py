@@ -18,7 +18,7 @@ from application.ports.marking import Marking
 from application.ports.own_changes import Lost, Missed
 from application.ports.posting import Conversations, Draft, Indigestible, Interrupted, Posting, Slots
 from application.ports.updates import ChatUpdate, Update
-from application.ports.views import LogSpan, Views, Where
+from application.ports.views import LogSpan, PageAsked, Views, Where
 from application.views import (
     ChatDetails,
     ChatView,
@@ -243,18 +243,11 @@ class SlowViews(Views):
         return found
 
     async def session_and_history(
-        self,
-        account_id: AccountId,
-        session_id: SessionId,
-        reader: ProfileId,
-        chat_id: ChatId,
-        where: Where,
-        limit: int,
-        known: Collection[str],
+        self, account_id: AccountId, session_id: SessionId, reader: ProfileId, asked: PageAsked
     ) -> tuple[LiveSession | None, HistoryPage | None]:
         read = self._views.session_and_history
         found: tuple[LiveSession | None, HistoryPage | None] = await self._door.read(
-            lambda: read(account_id, session_id, reader, chat_id, where, limit, known)
+            lambda: read(account_id, session_id, reader, asked)
         )
         return found
 

@@ -9,10 +9,10 @@ from typing_extensions import override
 
 from application.accounts.access_tokens import MakeAccessToken, NoteUse
 from application.accounts.authenticate import Authenticate, AuthenticateHandler
-from application.accounts.authenticate_for_page import AuthenticateForPageHandler, PageAsked, Readers
+from application.accounts.authenticate_for_page import AuthenticateForPageHandler, Readers
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated
-from application.ports.views import Newest, Where
+from application.ports.views import Newest, PageAsked, Where
 from application.views import HistoryPage
 from domain.chat_errors import NotAMember
 from domain.ids import ChatId, ProfileId

@@ -24,7 +24,7 @@ from application.ports.keys import KeyOwner, KeyUse, Operation
 from application.ports.marking import MarkRequest
 from application.ports.own_changes import Lost, Missed
 from application.ports.posting import BeginPosting, Draft, Slots
-from application.ports.views import After, LogSpan, Newest
+from application.ports.views import After, LogSpan, Newest, PageAsked
 from config.ports import Storage
 from domain.account import EmailTaken
 from domain.catalogue import Catalogue, Entry
@@ -243,13 +243,13 @@ async def _views(storage: Storage, filled: Filled) -> None:
         version = (await views.history(reader, chat, where, 50)).version
         await views.history_unless_known(reader, chat, where, 50, [version])
         for known in ([], [version]):
-            await views.session_and_history(account().id, SessionId(uuid4()), reader, chat, where, 50, known)
+            asked = PageAsked(chat_id=chat, where=where, limit=50, known=known)
+            await views.session_and_history(account().id, SessionId(uuid4()), reader, asked)
     assert isinstance(views, PostgresViews)
     beside_a_replica = evolve(views, replica=Replica(views.pool))  # it is none, so that both ways are taken
     await beside_a_replica.history(reader, chat, Newest(), 50)
-    await beside_a_replica.session_and_history(
-        account().id, SessionId(uuid4()), reader, chat, Newest(), 50, []
-    )
+    newest = PageAsked(chat_id=chat, where=Newest(), limit=50)
+    await beside_a_replica.session_and_history(account().id, SessionId(uuid4()), reader, newest)
     await views.members(reader, chat)
     members = await views.page_of_members(reader, chat, small)
     assert isinstance(members.next, MemberPlace)
