@@ -122,7 +122,7 @@ class Pace:
         return max(wait, 0.0)
 
     def has_room(self, asking: Asking) -> bool:
-        """Whether a request that is made now would not wait. Nothing is taken."""
+        """Returns whether a request that is made now would be carried out at once. It is not counted as a request."""
         now = self._now()
         return self._taken_until.get(asking, now) - now - self.saved_seconds <= 0.0
 

@@ -244,7 +244,7 @@ class PostgresPosting:
     _known: dict[ChatId, Remembered] = field(init=False, factory=dict)
     """The chats that this unit posts to, which the memory gets when the unit is committed."""
     _is_by_memory: bool = field(init=False, default=False)
-    """Whether the decisions rest on the memory, which the last statement has to check."""
+    """True if the conversations came from the memory. The last statement then checks that they are still current."""
     _kept_in: list[ChatId] = field(init=False, factory=list)
 
     async def open(self, drafts: Sequence[Draft], slots: Slots | None) -> Conversations:

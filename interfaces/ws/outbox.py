@@ -147,7 +147,7 @@ class Outbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no frame waits."""
+        """True if no frames wait to be written."""
         return not self._frames
 
     async def begin_parts(self) -> None:

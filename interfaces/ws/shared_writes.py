@@ -35,7 +35,7 @@ class SharedWrites:
     _began: float = field(init=False, default=0.0)
     """When the first of them was written to."""
     _is_busy: bool = field(init=False, default=False)
-    """Whether sockets are written to, or were a moment ago."""
+    """True while sockets are written to, and during the pause after that."""
 
     def soon(self, do: Callable[[], None]) -> None:
         if not self._is_busy:

@@ -62,7 +62,7 @@ def forget_what_is_unlike(postgres: Postgres, database: str) -> None:
 
 
 TRIALS = 6
-"""How many runs have to miss a mutant that nearly each of them finds."""
+"""The most runs in which a mutant is looked for. Nearly every run finds it."""
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ TRIALS = 6
 async def test_a_mutant_is_found_out(
     mutant: str, rule: str, make_server: MakeServer, make_postgres: MakePostgres
 ) -> None:
-    """How much somebody misses, and which answers a kill takes, depends on how the machine shares its time."""
+    """A single run may miss the mutant: how the machine shares its time decides how much a client misses, and which answers are lost with a kill."""
     found: set[str] = set()
     for _ in range(TRIALS):
         postgres = make_postgres(lived_in=True)

@@ -25,7 +25,7 @@ class Cutter:
     """The server's socket."""
     cut: Cut = Cut.NOWHERE
     sign: bytes = b"COMMIT\0"
-    """What it knows the commit by: a statement may be a transaction of its own."""
+    """The bytes by which it recognises the message that commits, which may be a statement without BEGIN and COMMIT."""
     _committing: set[asyncio.StreamWriter] = Factory(set)
 
     @asynccontextmanager

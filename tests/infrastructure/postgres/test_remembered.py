@@ -228,7 +228,7 @@ async def test_an_empty_batch_is_nothing(storage: SharedStorage) -> None:
 async def test_a_decision_that_keeps_nothing_in_a_remembered_chat_is_made_again(
     storage: SharedStorage,
 ) -> None:
-    """What is kept in one chat says nothing about another one."""
+    """A message that is stored in one chat does not prove that the memory of another chat is current."""
     ann = actor()
     kept, refused = [await open_chat(storage.begin, ann) for _ in range(2)]
     await settled(Talk(storage), ann, kept, refused)

@@ -8,7 +8,7 @@ from interfaces.ws.closing import Close
 
 @define(eq=False)
 class Written:
-    """What an outbox has written, and how it was closed."""
+    """Records the frames that an outbox writes, and its closes."""
 
     frames: list[Frame] = Factory(list)
     closes: list[Close] = Factory(list)

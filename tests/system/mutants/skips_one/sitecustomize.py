@@ -20,7 +20,7 @@ async def replay(self: Entry, entrant: Any, after: Any, up_to: Any, *more: Any, 
 
 
 def tell_kept(self: AllChats, way: Any, after: Any, up_to: Any, *more: Any) -> Any:
-    """What the node has not kept is read behind the position that this returns."""
+    """Returns a position. The node reads the entries after it from storage, because it has not kept them."""
     return honest_tell_kept(self, way, without_first(after, up_to), up_to, *more)
 
 
