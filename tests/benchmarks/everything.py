@@ -4,7 +4,7 @@ command.
 
     python -m tests.benchmarks.everything [AREA ...] [--rounds 1] [--folder .bench] [--page FILE]
 
-It takes about six minutes on two quiet cores. Each run is kept in ``--folder`` as JSON. ``--page`` writes the page with its
+It takes about seven minutes on two quiet cores. Each run is kept in ``--folder`` as JSON. ``--page`` writes the page with its
 pictures beside it. The load comes from `wsload` in C where MESSENGER_TOOLS names its folder, and from Python elsewhere; only
 runs with the same load are compared.
 """
@@ -143,6 +143,8 @@ def _fan_out(
 
 
 def one_room(rounds: int, tools: Tools | None) -> Found:
+    smaller = _fan_out(1, 200, [0], rounds, tools)[0]["messenger"]
+    yield Figure("one chat of 200: deliveries a CPU second", "", smaller.told, more_is_better=True)
     found = _fan_out(1, 1000, [0], rounds, tools)[0]
     yield Figure(
         "one chat of 1,000: deliveries a CPU second",
@@ -165,6 +167,9 @@ def many_chats(rounds: int, tools: Tools | None) -> Found:
     ours = fast["messenger"]
     yield Figure("40 chats of 10: CPU a message", "us", ours.server + ours.database, 150)
     yield Figure("40 chats of 10", "messages/s", ours.rate, more_is_better=True)
+    more = _fan_out(200, 10, [0], rounds, tools)[0]["messenger"]
+    yield Figure("200 chats of 10: CPU a message", "us", more.server + more.database)
+    yield Figure("200 chats of 10", "messages/s", more.rate, more_is_better=True)
     calm = found[250]["messenger"]
     yield Figure("250 messages/s over 40 chats: CPU a message", "us", calm.server + calm.database, 500)
     yield Figure("250 messages/s over 40 chats: p50", "ms", calm.half, 1.0)
