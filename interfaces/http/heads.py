@@ -1,12 +1,13 @@
 """
-Reads the heads of plain WebSocket handshakes.
+Reads plain heads: those of usual requests and WebSocket handshakes.
 
-When thousands of clients come back at once, parsing their heads is a good part of the work. Here the usual ones are read by
-two expressions that are much stricter than HTTP. All others are left to h11, which reads alike what is read here.
+Parsing its head is a good part of what a small request costs, and of what thousands of clients cost that come back at once. Here the
+usual heads are read by two expressions that are much stricter than HTTP. All others are left to h11, which reads alike what is
+read here.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from attrs import frozen
@@ -16,25 +17,50 @@ from interfaces.ws.handshake import BODY_HEADERS
 _NAME: Final = rb"[-A-Za-z0-9]+"
 _VALUE: Final = rb"[!-~](?:[ -~]*[!-~])?"
 _FIELD: Final = re.compile(rb"(%b): (%b)\r\n" % (_NAME, _VALUE))
-_HEAD: Final = re.compile(rb"GET (/[!-~]*) HTTP/1\.1\r\n((?:%b: %b\r\n)+)\r\n" % (_NAME, _VALUE))
-_KEYS: Final = (b"\nSec-WebSocket-Key: ", b"\nsec-websocket-key: ")
+_HEAD: Final = re.compile(
+    rb"(GET|HEAD|POST|PUT|PATCH|DELETE) (/[!-~]*) HTTP/1\.1\r\n((?:%b: %b\r\n)+)\r\n" % (_NAME, _VALUE)
+)
+_LENGTH: Final = re.compile(rb"[0-9]{1,15}")
+
+CLOSE: Final = b"close"
+_PLAIN_CONNECTION: Final = frozenset({b"keep-alive", b"Keep-Alive", CLOSE})
+
+_UNUSUAL: Final = frozenset({b"transfer-encoding", b"expect", b"upgrade", b"http2-settings"})
+"""Headers with which a request is not plain."""
 
 
 @frozen
 class Head:
+    method: bytes
     target: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-    """Names are in small letters."""
+    fields: Mapping[bytes, bytes]
+    """Values by name in small letters, in the order in which they came. Each name came once."""
+
+    @property
+    def is_handshake(self) -> bool:
+        """Whether it has what a WebSocket handshake has, and no body."""
+        names = self.fields.keys()
+        return self.method == b"GET" and b"sec-websocket-key" in names and not names & BODY_HEADERS
+
+    @property
+    def is_request(self) -> bool:
+        """Whether it is a request whose body has a known length or that has none, and that wants nothing else of the connection."""
+        connection, length = self.fields.get(b"connection"), self.fields.get(b"content-length")
+        return (
+            not self.fields.keys() & _UNUSUAL
+            and (connection is None or connection in _PLAIN_CONNECTION)
+            and (length is None or _LENGTH.fullmatch(length) is not None)
+        )
 
 
-def read_handshake(data: bytes) -> Head | None:
-    """Returns the whole head of a plain handshake, or None for anything else."""
-    if not any(key in data for key in _KEYS) or not (matched := _HEAD.fullmatch(data)):
+def read_head(data: bytes) -> Head | None:
+    """Returns a whole plain head, or None for anything else."""
+    if not (matched := _HEAD.fullmatch(data)):
         return None
-    target, fields = matched.groups()
-    headers = [(name.lower(), value) for name, value in _FIELD.findall(fields)]
-    names = {name for name, _ in headers}
+    method, target, lines = matched.groups()
+    found = _FIELD.findall(lines)
+    fields = {name.lower(): value for name, value in found}
     # What a header means that comes twice is for h11 to say.
-    if len(names) < len(headers) or b"host" not in names or names & BODY_HEADERS:
+    if len(fields) < len(found) or b"host" not in fields:
         return None
-    return Head(target, headers)
+    return Head(method, target, fields)

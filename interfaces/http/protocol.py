@@ -1,6 +1,6 @@
 """
-An HTTP protocol class for uvicorn that limits what one client may cost the others. h11 parses the requests, but for the heads of
-plain WebSocket handshakes, which `heads` reads.
+An HTTP protocol class for uvicorn that limits what one client may cost the others. h11 parses the requests, but for plain ones and
+plain WebSocket handshakes (`heads`, `plain`).
 
 - Work: input is parsed in slices, and all connections share each turn of the event loop.
 - Time: every head, body and pause between requests has a deadline, and so has the reading of an answer.
@@ -29,6 +29,7 @@ from uvicorn._types import (
     ASGISendCallable,
     ASGISendEvent,
     HTTPResponseBodyEvent,
+    HTTPResponseStartEvent,
     HTTPScope,
     Scope,
 )
@@ -42,10 +43,11 @@ from interfaces.http.addresses import Networks
 from interfaces.http.authentication import ASKING, WEIGHT
 from interfaces.http.envelope import Refusal, refused
 from interfaces.http.errors import refusal_of
-from interfaces.http.heads import read_handshake
+from interfaces.http.heads import Head, read_head
 from interfaces.http.long_answers import LONG_ANSWER
 from interfaces.http.middleware import SAFE_HEADERS
 from interfaces.http.node import READ, SLICE, HttpLimits, Node, Place
+from interfaces.http.plain import PlainExchange
 from interfaces.pace import Moments
 from interfaces.wire.parts import PART_BYTES
 
@@ -114,6 +116,10 @@ class Moment(Enum):
 
 class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     flow: "Flow"
+    conn: h11.Connection | PlainExchange  # type: ignore[assignment]
+    """Reads the present request and writes its answer."""
+    _h11: h11.Connection
+    """The parser of requests that are not plain. While a plain one is answered it is not used."""
     _node: Node
     _place: Place | None = None
     _unread: bytes = b""
@@ -162,7 +168,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._node = node
-        self.conn = h11.Connection(h11.SERVER, node.limits.head_bytes)
+        self.conn = self._h11 = h11.Connection(h11.SERVER, node.limits.head_bytes)
         self._reading = Deadline(self.loop, self._too_late)
         self._writing = Deadline(self.loop, self._not_read)
 
@@ -401,12 +407,16 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if not head:
             return
         self._unread = rest + self._unread
-        if is_begin and (handshake := read_handshake(head)) is not None:
-            self.headers = [*handshake.headers]
+        plain = read_head(head) if is_begin else None
+        if plain is not None and plain.is_handshake:
+            self.headers = [*plain.fields.items()]
             if self._should_upgrade():
-                self._upgrade(b"GET", handshake.target)
+                self._upgrade(b"GET", plain.target)
                 return
-        self.conn.receive_data(head)
+        if plain is not None and plain.is_request:
+            self._begin_plain(plain)
+        else:
+            self.conn.receive_data(head)
         self.handle_events()
         # Chunks wait for a further turn, because a KiB of small ones takes a millisecond.
         is_short = len(self._unread) <= SLICE and not self._is_chunked
@@ -463,6 +473,13 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
                     self._refuse(HEAD_TOO_LARGE)
                 return
 
+    def _begin_plain(self, head: Head) -> None:
+        self._lines, self._tail = 0, b""
+        self.conn = PlainExchange.of(head)
+        self.headers = [*head.fields.items()]
+        length = int(head.fields.get(b"content-length", 0))
+        self._carry_out(head.method, head.target, b"1.1", length=length, is_chunked=False)
+
     def _begin(self, event: h11.Request) -> None:
         self._lines, self._tail = 0, b""
         target = _path_of(event)
@@ -477,25 +494,31 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         if self._should_upgrade():
             self._upgrade(event.method, target)
             return
-        self._is_chunked = b"transfer-encoding" in names
-        self._remaining = int(names.get(b"content-length", 0))
+        is_chunked, length = b"transfer-encoding" in names, int(names.get(b"content-length", 0))
+        self._carry_out(event.method, target, event.http_version, length=length, is_chunked=is_chunked)
+
+    def _carry_out(
+        self, method: bytes, target: bytes, version: bytes, *, length: int, is_chunked: bool
+    ) -> None:
+        """Starts the application on the request, whose headers are in ``self.headers``."""
+        self._is_chunked, self._remaining = is_chunked, length
         self._chunks = self._left_over = 0
         self._reading.set(self._node.limits.body_seconds)
         self._pipelined = self._pipelined + 1 if self._was_sent_ahead else 0
         if self._pipelined >= self._node.limits.pipelined:
             self.headers.append(CLOSE_HEADER)
-        self._serve(self._scope(event, target))
+        self._serve(self._scope(method, target, version))
 
-    def _scope(self, event: h11.Request, target: bytes) -> HTTPScope:
+    def _scope(self, method: bytes, target: bytes, version: bytes) -> HTTPScope:
         raw_path, _, query_string = target.partition(b"?")
         return {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
-            "http_version": event.http_version.decode("ascii"),
+            "http_version": version.decode("ascii"),
             "server": self.server,
             "client": self.client,
             "scheme": self.scheme or "http",
-            "method": event.method.decode("ascii"),
+            "method": method.decode("ascii"),
             "root_path": self.root_path,
             "path": self.root_path + unquote(raw_path.decode("ascii")),
             "raw_path": self.root_path.encode("ascii") + raw_path,
@@ -510,7 +533,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self._stop_answering = None
         self.cycle = Cycle(
             scope=scope,
-            conn=self.conn,
+            conn=cast(Any, self.conn),
             transport=cast(asyncio.Transport, LastAnswer(self)),
             flow=self.flow,
             logger=self.logger,
@@ -584,12 +607,14 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
     def _next_request(self) -> None:
         """Prepare for the next request: the last one and its answer are complete."""
         self._release_body()
-        if sent_ahead := self.conn.trailing_data[0]:
+        sent_ahead = self.conn.trailing_data[0]
+        self._unread = sent_ahead + self._unread
+        if sent_ahead and self.conn is self._h11:
             # A new h11 connection: the old one would parse the whole next head at once, and refuse empty lines before it.
-            self._unread = sent_ahead + self._unread
-            self.conn = h11.Connection(h11.SERVER, self._node.limits.head_bytes)
-        else:
-            self.conn.start_next_cycle()
+            self._h11 = h11.Connection(h11.SERVER, self._node.limits.head_bytes)
+        elif self.conn is self._h11:
+            self._h11.start_next_cycle()
+        self.conn = self._h11
         self._was_sent_ahead = bool(self._unread)
         self._is_first, self._moment = True, Moment.NOT_TAKEN
         self._reading.set(self._node.limits.idle_seconds)
@@ -759,6 +784,8 @@ class Cycle(RequestResponseCycle):
     has read more, which are none once a body is written.
     """
 
+    conn: h11.Connection | PlainExchange  # type: ignore[assignment]
+
     def __init__(
         self,
         *,
@@ -792,11 +819,44 @@ class Cycle(RequestResponseCycle):
                 if CLOSE_HEADER not in headers:
                     message["headers"] = [*headers, CLOSE_HEADER]
             answer.gather()
-            await super().send(message)
+            if isinstance(self.conn, PlainExchange):
+                await self._begin_plain(self.conn, message)
+            else:
+                await super().send(message)
         elif message["type"] == "http.response.body":
             await self._send_body(message)
         else:
             await super().send(message)
+
+    async def _begin_plain(self, exchange: PlainExchange, message: HTTPResponseStartEvent) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if self.response_started:
+            raise RuntimeError("The application began its answer twice")
+        self.response_started = True
+        headers = [*self.default_headers, *message.get("headers", ())]
+        if CLOSE_HEADER in self.scope["headers"]:
+            headers.append(CLOSE_HEADER)
+        self.transport.write(exchange.head(message["status"], headers))
+
+    async def _send_part(self, data: bytes, *, more_body: bool) -> None:
+        if not isinstance(self.conn, PlainExchange):
+            await super().send({"type": "http.response.body", "body": data, "more_body": more_body})
+            return
+        if self.response_complete or not self.response_started:
+            raise RuntimeError("The application sent a body before or after its answer")
+        self.transport.write(self.conn.body(data))
+        if more_body:
+            return
+        self.response_complete = True
+        self.message_event.set()
+        self.transport.write(self.conn.end())
+        if self.conn.our_state is h11.MUST_CLOSE or not self.keep_alive:
+            self.conn.send(h11.ConnectionClosed())
+            self.transport.close()
+        self.on_response()
 
     async def _send_body(self, message: HTTPResponseBodyEvent) -> None:
         """
@@ -814,9 +874,7 @@ class Cycle(RequestResponseCycle):
                 await self.flow.drain()
             size = PART_BYTES if len(rest) > 2 * PART_BYTES else len(rest)
             part, rest = rest[:size], rest[size:]
-            await super().send(
-                {"type": message["type"], "body": bytes(part), "more_body": more_body or bool(rest)}
-            )
+            await self._send_part(bytes(part), more_body=more_body or bool(rest))
             cast(LastAnswer, self.transport).flush()
             if not rest:
                 self._wait(0)
