@@ -144,11 +144,12 @@ def reading_from(row: Row) -> Reading:
     )
 
 
-def receipt_row(read: MessagesRead) -> dict[str, Any]:
+def receipt_row(read: MessagesRead, *, early: bool) -> dict[str, Any]:
     return {
         "chat_id": read.chat_id,
         "profile_id": read.reader_id,
         "from_seq": read.from_seq,
         "to_seq": read.to_seq,
         "read_at": read.at,
+        "early": early,
     }

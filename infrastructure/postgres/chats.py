@@ -36,6 +36,7 @@ from domain.reading import Reading
 from infrastructure.postgres import chat_rows as rows
 from infrastructure.postgres.accounts import PostgresProfiles
 from infrastructure.postgres.driver.unnest import beside_key, columns, pieces, table_of_rows
+from infrastructure.postgres.receipts import READ_BEFORE
 from infrastructure.postgres.schema.chat_tables import (
     chat,
     chat_head,
@@ -300,11 +301,23 @@ class PostgresReadings:
         await self._connection.execute(
             update(reading)
             .where(reading.c.chat_id == moved.chat_id, reading.c.profile_id == moved.profile_id)
-            .values(mark=moved.mark, less=moved.excluded, tx=TX)
+            .values(
+                mark=moved.mark,
+                less=moved.excluded,
+                read_at=func.greatest(reading.c.read_at, read.at if read else None),
+                tx=TX,
+            )
         )
         if read:
-            await _insert(self._connection, receipt, [rows.receipt_row(read)])
+            was_read = read.is_single and await self._was_read(read)
+            await _insert(self._connection, receipt, [rows.receipt_row(read, early=not was_read)])
             self._pending_updates.append(read)
+
+    async def _was_read(self, read: MessagesRead) -> bool:
+        """Tells whether somebody else who is not the author had read a message that was now read singly."""
+        (author_id,) = read.by_author
+        asked = {"chat": read.chat_id, "seq": read.from_seq, "reader": read.reader_id, "author": author_id}
+        return bool(await self._connection.scalar(READ_BEFORE, {**asked, "at": read.at}))
 
 
 @frozen

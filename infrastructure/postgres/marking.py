@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from infrastructure.postgres.driver import arrays
 from infrastructure.postgres.driver.batches import Batch, BatchConnection
 from infrastructure.postgres.driver.pipeline import Rows, Statement
 from infrastructure.postgres.driver.trouble import WriteTrouble
+from infrastructure.postgres.receipts import Latest, latest_with, read_before_in_batch
 
 Moved = tuple[Reading, MessagesRead | None]
 """A reading as it becomes, and the act of reading that moved it, if anything was newly read."""
@@ -25,7 +27,7 @@ NOWHERE: Final = MessageId(UUID(int=0))
 """Placeholder for the message id in requests that name a message number instead."""
 
 LOCK: Final = """
-SELECT r.chat_id, r.profile_id, r.mark, r.less
+SELECT r.chat_id, r.profile_id, r.mark, r.less, r.read_at
 FROM unnest(%s, %s) WITH ORDINALITY AS k(chat_id, profile_id, n)
 JOIN reading r ON r.chat_id = k.chat_id AND r.profile_id = k.profile_id
 ORDER BY k.n FOR NO KEY UPDATE OF r
@@ -91,13 +93,24 @@ KEEP: Final = """
 WITH stamp AS MATERIALIZED (
     SELECT base + pg_current_xact_id()::text::bigint AS tx FROM origin WHERE id = 1
 ), received AS (
-    INSERT INTO receipt (chat_id, profile_id, from_seq, to_seq, read_at, tx)
-    SELECT chat_id, profile_id, from_seq, to_seq, read_at, (SELECT tx FROM stamp)
-    FROM unnest(%s, %s, %s, %s, %s) AS u(chat_id, profile_id, from_seq, to_seq, read_at)
+    INSERT INTO receipt (chat_id, profile_id, from_seq, to_seq, read_at, early, tx)
+    SELECT u.chat_id, u.profile_id, u.from_seq, u.to_seq, u.read_at, u.before + (
+        SELECT count(*) FROM (
+            SELECT o.read_at FROM reading o
+            WHERE o.chat_id = u.chat_id AND o.mark >= u.to_seq ORDER BY o.mark DESC LIMIT 4
+        ) AS farthest
+        WHERE farthest.read_at <= u.read_at
+    ) < 2, (SELECT tx FROM stamp)
+    FROM unnest(%s, %s, %s, %s, %s, %s) AS u(chat_id, profile_id, from_seq, to_seq, read_at, before)
 )
-UPDATE reading r SET mark = u.mark, less = u.less, tx = (SELECT tx FROM stamp)
-FROM unnest(%s, %s, %s, %s) AS u(chat_id, profile_id, mark, less)
+UPDATE reading r SET mark = u.mark, less = u.less, read_at = u.read_at, tx = (SELECT tx FROM stamp)
+FROM unnest(%s, %s, %s, %s, %s) AS u(chat_id, profile_id, mark, less, read_at)
 WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
+"""
+"""
+Stores receipts and moves the readings. A receipt is not early (`infrastructure.postgres.receipts`) if two others had read all that it
+covers. Only the four that have read farthest are looked at. The reader of a receipt is not among them: the old mark is before
+the end of it.
 """
 
 
@@ -122,6 +135,8 @@ class PostgresMarkings:
 class PostgresMarking:
     _batch: Batch
     pending_updates: list[Update] = field(init=False, factory=list)
+    _latest: dict[tuple[ChatId, ProfileId], datetime | None] = field(init=False, factory=dict)
+    """When the readers whose readings are locked last read something."""
 
     async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
         locked, rows = await self._read(requests)
@@ -131,6 +146,7 @@ class PostgresMarking:
             )
             for row in locked
         }
+        self._latest |= {(row[0], row[1]): row[4] for row in locked}
         readings: dict[tuple[ChatId, ProfileId], Reading] = {}
         targets: list[Seq | None] = []
         for request, (is_member, seq, last_seq) in zip(requests, rows, strict=True):
@@ -165,7 +181,7 @@ class PostgresMarking:
         self.pending_updates += [read for _, read in moved if read]
 
     async def _store(self, moved: Sequence[Moved]) -> None:
-        self._batch.finish(Statement(KEEP, kept(moved)))
+        self._batch.finish(Statement(KEEP, kept(moved, self._latest)))
 
 
 def keys_of(requests: Sequence[MarkRequest]) -> Sequence[arrays.Packed]:
@@ -196,18 +212,24 @@ def passed(moves: Sequence[tuple[Reading, Seq]]) -> Sequence[arrays.Packed]:
     )
 
 
-def kept(moved: Sequence[Moved]) -> Sequence[arrays.Packed]:
+def kept(moved: Sequence[Moved], latest: Latest) -> Sequence[arrays.Packed]:
     """Returns the parameters of `KEEP`."""
     readings = [reading for reading, _ in moved]
     reads = [read for _, read in moved if read]
+    read_at = [
+        latest_with(read, latest) if read else latest.get((reading.chat_id, reading.profile_id))
+        for reading, read in moved
+    ]
     return (
         arrays.Uuids.of([read.chat_id for read in reads]),
         arrays.Uuids.of([read.reader_id for read in reads]),
         arrays.Bigints.of(read.from_seq for read in reads),
         arrays.Bigints.of(read.to_seq for read in reads),
         arrays.Moments.of(read.at for read in reads),
+        arrays.Bigints.of(read_before_in_batch(reads, latest)),
         arrays.Uuids.of([reading.chat_id for reading in readings]),
         arrays.Uuids.of([reading.profile_id for reading in readings]),
         arrays.Bigints.of(reading.mark for reading in readings),
         arrays.Bigints.of(reading.excluded for reading in readings),
+        arrays.Moments.or_null(read_at),
     )

@@ -17,10 +17,8 @@ from sqlalchemy import (
     JSON,
     BigInteger,
     ColumnElement,
-    CompoundSelect,
     DateTime,
     FromClause,
-    Integer,
     Label,
     Select,
     Table,
@@ -31,15 +29,12 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    column,
     func,
     literal_column,
     not_,
     select,
     true,
     tuple_,
-    union_all,
-    values,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, aggregate_order_by
 
@@ -47,7 +42,6 @@ from application.errors import Unavailable
 from application.paging import ChatPlace, MemberPlace, Page, Paging, ReaderPlace, page_of
 from application.ports.updates import ChatUpdate, NewMember, NewMessage
 from application.ports.views import (
-    LAST,
     LogSpan,
     MessageNotFound,
     Newest,
@@ -109,16 +103,14 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
+from infrastructure.postgres.receipts import ANY, CHAT, EARLY, covering
 from infrastructure.postgres.replica import WRITTEN, Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables
 from infrastructure.postgres.schema.chat_tables import (
-    LENGTHS,
-    beyond,
     chat,
     chat_head,
     chat_log,
-    length,
     member,
     message,
     origin,
@@ -127,11 +119,7 @@ from infrastructure.postgres.schema.chat_tables import (
 )
 from infrastructure.stored_events import MESSAGE_SENT, chat_event
 
-READER, CHAT, MESSAGE = (
-    bindparam("reader", type_=Uuid),
-    bindparam("chat", type_=Uuid),
-    bindparam("id", type_=Uuid),
-)
+READER, MESSAGE = bindparam("reader", type_=Uuid), bindparam("id", type_=Uuid)
 IDS = bindparam("ids", type_=ARRAY(Uuid))
 START, STOP = (bindparam(name, type_=BigInteger) for name in ("start", "stop"))
 ANCHOR, BEYOND, SHIFT, MOST_MESSAGES = (
@@ -170,6 +158,7 @@ _first_read_of_last = (
     select(receipt.c.read_at)
     .where(
         receipt.c.chat_id == message.c.chat_id,
+        EARLY,
         receipt.c.to_seq == message.c.seq,
         receipt.c.from_seq <= message.c.seq,
         receipt.c.profile_id != message.c.sender_id,
@@ -341,38 +330,15 @@ def _digest(text: ColumnElement[str]) -> ColumnElement[str]:
     return func.encode(func.sha256(func.convert_to(text, "UTF8")), "hex")
 
 
-def _covering(
-    start: ColumnElement[int], stop: ColumnElement[int], *more: ColumnElement[Any]
-) -> CompoundSelect[Any]:
-    """Selects receipts that cover messages from ``start`` up to but excluding ``stop``. They may end at any later message."""
-    columns = (receipt.c.profile_id, receipt.c.from_seq, receipt.c.to_seq, receipt.c.read_at, *more)
-    covers = (receipt.c.chat_id == CHAT, receipt.c.to_seq >= start, receipt.c.from_seq < stop)
-    short = select(*columns).where(
-        *covers, receipt.c.to_seq < stop + LENGTHS[0], beyond < literal_column(f"{LENGTHS[0]}")
-    )
-    longest = [*LENGTHS[1:], LAST]
-    lengths = values(
-        column("reached", Integer), column("longest", BigInteger), name="lengths", literal_binds=True
-    ).data(list(enumerate(longest, start=1)))
-    long = (
-        select(*columns)
-        .select_from(lengths.join(receipt, length == lengths.c.reached))
-        .where(
-            *covers, receipt.c.to_seq < stop + lengths.c.longest, beyond >= literal_column(f"{LENGTHS[0]}")
-        )
-    )
-    return union_all(short, long)
-
-
 def _page() -> Select[Any]:
     """
     Selects a page of history in one statement: the place of the reader in the chat, which numbers the page has
     (`application.ports.views.Start`), its version, and unless the client knows that version, its messages with the time at
     which anyone but its author first read each. The authors are in the row of the first message, as an array in JSON.
 
-    Receipts that cover the same part of the page are first reduced to the earliest of each author, whose own reading does not
-    count for their messages, and the earliest of all others; then to the first two of these. Of ten thousand readers of the
-    whole page one row remains.
+    Of the receipts only the early ones are looked at (`infrastructure.postgres.receipts`). Those that cover the same part of the
+    page are first reduced to the earliest of each author, whose own reading does not count for their messages, and the earliest
+    of all others; then to the first two of these.
 
     What a page shows never changes but for receipts, which are only added, names, and the number of messages in the chat.
     Its version is made of these; the id of its last message distinguishes what was written after a restore.
@@ -421,7 +387,7 @@ def _page() -> Select[Any]:
         .select_from(senders.join(person, true()))
         .cte("authors")
     )
-    covering = _covering(start, stop, receipt.c.tx).cte("covering")
+    looked_at = covering(EARLY, start, stop, receipt.c.tx).cte("covering")
     version = select(
         _digest(
             func.concat_ws(
@@ -429,21 +395,21 @@ def _page() -> Select[Any]:
                 select(place.c.last_seq).scalar_subquery(),
                 start,
                 select(page.c.message_id).where(page.c.seq == stop - 1).scalar_subquery(),
-                select(func.concat_ws(" ", func.count(), func.max(covering.c.tx))).scalar_subquery(),
+                select(func.concat_ws(" ", func.count(), func.max(looked_at.c.tx))).scalar_subquery(),
                 select(cast(authors.c.people, Text)).scalar_subquery(),
             )
         ).label("version")
     ).cte("present")
     is_known = select(version.c.version == any_(KNOWN)).scalar_subquery()
 
-    began, ended = func.greatest(covering.c.from_seq, start), func.least(covering.c.to_seq, stop - 1)
-    author = case((covering.c.profile_id.in_(select(page.c.sender_id)), covering.c.profile_id))
+    began, ended = func.greatest(looked_at.c.from_seq, start), func.least(looked_at.c.to_seq, stop - 1)
+    author = case((looked_at.c.profile_id.in_(select(page.c.sender_id)), looked_at.c.profile_id))
     of_author = (
         select(
             began.label("start"),
             ended.label("end"),
             author.label("author_id"),
-            func.min(covering.c.read_at).label("read_at"),
+            func.min(looked_at.c.read_at).label("read_at"),
         )
         .group_by("start", "end", "author_id")
         .subquery("of_author")
@@ -554,7 +520,7 @@ OF_MESSAGE: Final = prepared(
     )
 )
 
-_readers = _covering(START, STOP).subquery("covering")
+_readers = covering(ANY, START, STOP).subquery("covering")
 
 _first_read = func.min(_readers.c.read_at)
 

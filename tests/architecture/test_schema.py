@@ -31,10 +31,14 @@ from sqlalchemy import (
     Sequence as Numbers,
 )
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.sql.elements import False_, True_
 
 from infrastructure.postgres.schema.base import BY_CHAT, LOOKUP, REFERENCE, metadata, with_all_tables
 
 KEYS = ("chat_id", "profile_id", "account_id")
+
+CONSTANTS = (True_, False_)
+"""Defaults with which every node makes the same. Processes of an earlier version that run beside need them for new columns."""
 
 with_all_tables(metadata)
 
@@ -85,7 +89,9 @@ def numbers_nothing_itself(table: Table) -> Iterator[str]:
             and table.info.get("keyed_by") != "reference"
         ):
             yield f"{column.name} would become a SERIAL"
-        if column.server_default is not None or column.onupdate or column.server_onupdate or column.computed:
+        default = getattr(column.server_default, "arg", column.server_default)
+        is_made = default is not None and not isinstance(default, CONSTANTS)
+        if is_made or column.onupdate or column.server_onupdate or column.computed:
             yield f"{column.name} is made by the server"
 
 

@@ -24,9 +24,10 @@ from domain.ids import ProfileId
 from infrastructure.postgres import views
 from infrastructure.postgres.driver.reads import ReadPool, prepared
 from infrastructure.postgres.pages import CHATS
+from infrastructure.postgres.receipts import CHAT
 from infrastructure.postgres.schema.account_tables import profile
 from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
-from infrastructure.postgres.views import CHAT, READER, PostgresViews
+from infrastructure.postgres.views import READER, PostgresViews
 from tests.benchmarks.filling import Grown, fill, people
 from tests.benchmarks.house import database, migrated
 from tests.benchmarks.stored import cpu_of_postgres

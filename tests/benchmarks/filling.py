@@ -108,8 +108,9 @@ GROW: Final = (
     SELECT chat_id, position, {MESSAGE_SENT}, seq, {TX} FROM message JOIN plan USING (chat_id) ORDER BY sent_at
     """,
     f"""
-    INSERT INTO receipt (chat_id, profile_id, from_seq, to_seq, read_at, tx)
-    SELECT chat_id, profile_id, start, seq, {SENT} + number * interval '1 second', {TX}
+    INSERT INTO receipt (chat_id, profile_id, from_seq, to_seq, read_at, early, tx)
+    SELECT chat_id, profile_id, start, seq, {SENT} + number * interval '1 second',
+        row_number() OVER (PARTITION BY chat_id, start, seq ORDER BY number) <= 2, {TX}
     FROM plan JOIN place USING (chat_id) CROSS JOIN LATERAL (
         SELECT 1 AS start, joined AS seq
         UNION ALL SELECT passed + 1, least(passed + step, mark) FROM generate_series(joined, mark - 1, step) AS passed

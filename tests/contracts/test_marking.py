@@ -1,7 +1,10 @@
 """What every storage promises about marks: many at once, or one message out of order."""
 
 import asyncio
+import random
 from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -225,6 +228,83 @@ class TestSingles:
             )
         assert sum(read.count for read in reads if read) == 4
         assert await unread(storage, bob, chat) == 1
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_pages_show_who_read_first_whatever_was_stored_first(storage: SharedStorage, seed: int) -> None:
+    """Ten people read in batches and singly, and clocks are set back."""
+    talk, chance = Talk(storage), random.Random(seed)
+    people = [actor() for _ in range(10)]
+    chat = await open_chat(storage.begin, *people)
+    said: list[MessageSent] = []
+    reads: list[MessagesRead | None] = []
+
+    async def step() -> None:
+        talk.clock.at += timedelta(seconds=chance.choice((1, 5, -1, -9)))
+        some = chance.sample(people, chance.randint(1, 6))
+        what = chance.random()
+        if what < 0.3 or not said:
+            said.append(await talk.say(some[0], chat.id))
+        elif what < 0.6:
+            reads.append(await single(talk, some[0], chat.id, chance.choice(said[-12:]).message.id))
+        else:
+            places = [marking(who, chat, chance.randint(len(said) // 2, len(said))) for who in some]
+            reads.extend(marked.read for marked in await talk.mark(*places))
+
+    for _ in range(12):
+        for _ in range(6):
+            await step()
+        expected = [first_read(filter(None, reads), each) for each in said]
+        page = await storage.views.history(people[0].profile_id, chat.id, Newest(), 100)
+        assert [view.read_at for view in page.messages] == expected
+        (listed,) = await storage.views.list_chats(people[0].profile_id)
+        assert listed.last_message is not None
+        assert listed.last_message.read_at == expected[-1]
+
+
+class TestFirstRead:
+    """What pages show where those who read before do not count."""
+
+    async def page(self, talk: Talk, chat: Chat, reader: Actor) -> list[datetime | None]:
+        page = await talk.storage.views.history(reader.profile_id, chat.id, Newest(), 10)
+        return [view.read_at for view in page.messages]
+
+    async def test_an_author_has_not_read_it(self, storage: SharedStorage) -> None:
+        talk, ann, bob, eve = Talk(storage), actor(), actor(), actor()
+        chat = await open_chat(storage.begin, ann, bob, eve)
+        _, own = await talk.say(ann, chat.id), await talk.say(bob, chat.id)
+        by_bob = await talk.read(bob, chat.id, own.message.id)
+        by_eve = await single(talk, eve, chat.id, own.message.id)
+        assert by_bob is not None
+        assert by_eve is not None
+        assert await self.page(talk, chat, ann) == [by_bob.at, by_eve.at]
+
+    async def test_the_earliest_counts_though_it_is_stored_last(self, storage: SharedStorage) -> None:
+        """Two have read singly what their marks then pass, which is no act of reading of its own."""
+        talk, (ann, *others) = Talk(storage), [actor() for _ in range(4)]
+        chat = await open_chat(storage.begin, ann, *others)
+        said = [await talk.say(ann, chat.id) for _ in range(2)]
+        *early, last = others
+        for who in early:
+            await talk.read(who, chat.id, Seq(1))
+        talk.clock.at += timedelta(hours=1)
+        for who in early:
+            await single(talk, who, chat.id, said[1].message.id)
+        talk.clock.at -= timedelta(minutes=30)
+        for who in early:
+            assert await talk.read(who, chat.id, Seq(2)) is None
+        first = await talk.read(last, chat.id, Seq(2))
+        assert first is not None
+        assert (await self.page(talk, chat, ann))[1] == first.at
+
+
+def first_read(reads: Iterable[MessagesRead], event: MessageSent) -> datetime | None:
+    """When anybody but its author first read a message, from what the readers were answered."""
+    seq, author_id = event.message.seq, event.message.author_id
+    return min(
+        (read.at for read in reads if read.from_seq <= seq <= read.to_seq and read.reader_id != author_id),
+        default=None,
+    )
 
 
 class TestReaders:

@@ -33,8 +33,8 @@ NEWLY_READ_OF_ONE: Final = changed(NEWLY_READ, ("r.chat_id", "$6"))
 KEEP_OF_ONE: Final = changed(
     KEEP,
     (UNSTAMPED, "WITH"),
-    ("(SELECT tx FROM stamp)", "$10"),
-    ("r.chat_id = u.chat_id", "r.chat_id = $11"),
+    ("(SELECT tx FROM stamp)", "$12"),
+    ("r.chat_id = u.chat_id", "r.chat_id = $13"),
 )
 """The statements of `infrastructure.postgres.marking` with the chat as last parameter: Citus must see a value to find its node."""
 
@@ -77,7 +77,7 @@ class DividedMarking(PostgresMarking):
         stamp = arrays.Bigint.of(self._stamp)
         by_chat = grouped_by_chat(moved, lambda each: each[0].chat_id)
         kept_by_chat = [
-            Statement(KEEP_OF_ONE, (*kept(some), stamp, arrays.Id.of(id)))
+            Statement(KEEP_OF_ONE, (*kept(some, self._latest), stamp, arrays.Id.of(id)))
             for id, (_, some) in by_chat.items()
         ]
         await finish(self._batch, kept_by_chat)

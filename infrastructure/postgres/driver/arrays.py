@@ -26,6 +26,9 @@ _SIXTEEN_BYTES: Final = 16 << 128
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 
+_NULL: Final = b"\xff\xff\xff\xff"
+"""The length of an element that is NULL."""
+
 
 def _header(count: int, element: int, *, has_null: bool = False) -> bytes:
     if not count:
@@ -68,7 +71,7 @@ class Xids(Packed):
     @classmethod
     def of(cls, values: Sequence[bytes | None]) -> "Xids":
         has_null = None in values
-        elements = [b"\xff\xff\xff\xff" if value is None else b"\0\0\0\4" + value for value in values]
+        elements = [_NULL if value is None else b"\0\0\0\4" + value for value in values]
         return cls(b"".join((_header(len(values), 28, has_null=has_null), *elements)))
 
 
@@ -109,6 +112,15 @@ class Moments(Packed):
     def of(cls, values: Iterable[datetime]) -> "Moments":
         flat = [part for value in values for part in (8, (value - _EPOCH) // _MICROSECOND)]
         return cls(_header(len(flat) // 2, 1184) + struct.pack(">" + "iq" * (len(flat) // 2), *flat))
+
+    @classmethod
+    def or_null(cls, values: Sequence[datetime | None]) -> "Moments":
+        """Packs None as NULL."""
+        elements = [
+            _NULL if value is None else struct.pack(">iq", 8, (value - _EPOCH) // _MICROSECOND)
+            for value in values
+        ]
+        return cls(b"".join((_header(len(values), 1184, has_null=None in values), *elements)))
 
 
 class Texts(Packed):

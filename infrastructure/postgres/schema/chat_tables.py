@@ -10,6 +10,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Index,
     Integer,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     and_,
     func,
     literal_column,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -131,6 +133,8 @@ reading = Table(
     Column("mark", BigInteger, nullable=False),
     Column("less", BigInteger, nullable=False),
     stamp(),
+    # the latest time of this reader's receipts in the chat; NULL if none was written since revision 0014
+    moment("read_at", nullable=True),
     # serves the highest mark of the other members, read for every socket that opens; sends change no mark and so do not
     # touch this index
     Index("ix_reading_chat_id_mark", "chat_id", "mark"),
@@ -147,11 +151,20 @@ receipt = Table(
     Column("to_seq", BigInteger),
     moment("read_at"),
     stamp(),
+    # False if no page of history needs it (`infrastructure.postgres.receipts`); processes of an earlier version do not set it
+    Column("early", Boolean, nullable=False, server_default=true()),
     # each move of a mark looks up receipts after it; to_seq comes first because few receipts end there
     PrimaryKeyConstraint("chat_id", "profile_id", "to_seq", "from_seq"),
     Index("ix_receipt_tx", "tx"),
     # finds the first reader of the last message: the earliest of the receipts that end at it
-    Index("ix_receipt_chat_id_to_seq_read_at_from_seq", "chat_id", "to_seq", "read_at", "from_seq"),
+    Index(
+        "ix_receipt_chat_id_early_to_seq_read_at_from_seq",
+        "chat_id",
+        "early",
+        "to_seq",
+        "read_at",
+        "from_seq",
+    ),
     info=BY_CHAT | CROWDED,
 )
 
@@ -170,8 +183,9 @@ length = func.width_bucket(beyond, literal_column(f"'{{{','.join(map(str, LENGTH
 
 # Contains few rows: nearly all receipts cover just one new message.
 Index(
-    "ix_receipt_chat_id_length_to_seq",
+    "ix_receipt_chat_id_early_length_to_seq",
     receipt.c.chat_id,
+    receipt.c.early,
     length,
     receipt.c.to_seq,
     postgresql_where=beyond >= literal_column(f"{LENGTHS[0]}"),

@@ -220,6 +220,10 @@ async def _readings(storage: Storage, filled: Filled) -> None:
             at=LATER,
         )
         await work.readings.save(reading, read)
+        later = Seq(reading.mark + 2)
+        singly = reading.read_single(later, filled.message, filled.owner, is_covered=False, at=LATER)
+        assert singly is not None
+        await work.readings.save(reading, singly)
 
 
 async def _views(storage: Storage, filled: Filled) -> None:

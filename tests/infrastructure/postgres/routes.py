@@ -81,7 +81,7 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     "SELECT chat_log.chat_id, max(chat_log.position)": CURSOR,
     "SELECT profile_log.profile_id, profile_log.position, profile_log.kind, profile_log.chat_id,"
     " profile_log.payload, profile_log.tx FROM profile_log WHERE profile_log.tx >=": CURSOR,
-    "SELECT receipt.chat_id, receipt.profile_id, receipt.from_seq, receipt.to_seq, receipt.read_at, receipt.tx"
+    "SELECT receipt.chat_id, receipt.profile_id, receipt.from_seq, receipt.to_seq, receipt.read_at, receipt.tx, receipt.early"
     " FROM receipt WHERE receipt.tx >=": CURSOR,
 }
 """No key is known: each part of the table would be asked. None of them belongs to a request but the search, the cursor and the end of a direct chat."""
