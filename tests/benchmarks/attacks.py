@@ -133,17 +133,6 @@ async def groups(target: Target, connections: int) -> None:
         await _forever(once, connections, 0.05)
 
 
-async def reads(target: Target, connections: int) -> None:
-    """The answers that cost most for what they count as: by the CPU they take, and by their number of rows."""
-    async with target.client() as client:
-
-        async def once() -> None:
-            path = random.choice(("/accounts/me/ways/", "/chats/?limit=200"))
-            await client.get(path, headers=target.headers)
-
-        await _forever(once, connections)
-
-
 async def history_over_http(target: Target, connections: int) -> None:
     """Pages of history that nobody reads."""
     path = f"/chats/{target.chat}/history/?limit=200"
@@ -203,7 +192,6 @@ SIGNED_IN: Final[dict[str, tuple[int, Strike]]] = {
     "hashing places": (70, guess),
     "letters": (20, letters),
     "groups without consent": (10, groups),
-    "dear reads": (10, reads),
     "unread history, HTTP": (60, history_over_http),
     "unread history, sockets": (100, storm({"type": "get_chat_history", "limit": 100}, is_read=False)),
     "big frames": (20, storm({"type": "send_message", "text": "x" * 60_000}, pause=0.01)),
