@@ -37,14 +37,22 @@ class Head:
     """Values by name in small letters, in the order in which they came. Each name came once."""
 
     @property
+    def body_length(self) -> int:
+        """The length of the body in bytes, for a head that `is_request`."""
+        return int(self.fields.get(b"content-length", 0))
+
+    @property
     def is_handshake(self) -> bool:
-        """Whether it has what a WebSocket handshake has, and no body."""
+        """True if the head belongs to a GET request that has a WebSocket key and no body."""
         names = self.fields.keys()
         return self.method == b"GET" and b"sec-websocket-key" in names and not names & BODY_HEADERS
 
     @property
     def is_request(self) -> bool:
-        """Whether it is a request whose body has a known length or that has none, and that wants nothing else of the connection."""
+        """
+        True if the length of the request's body is known, and if the request neither changes the protocol nor waits for the
+        server before it sends the body.
+        """
         connection, length = self.fields.get(b"connection"), self.fields.get(b"content-length")
         return (
             not self.fields.keys() & _UNUSUAL

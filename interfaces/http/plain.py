@@ -39,11 +39,11 @@ class PlainExchange:
     they_are_waiting_for_100_continue: ClassVar = False
 
     _is_head: bool
-    """Whether the request has the method HEAD, so that the answer has no body."""
+    """True if the request has the method HEAD. Its answer has no body."""
     _missing: int
     """Bytes of the request's body that have not come yet."""
     _goes_on: bool
-    """Whether the connection may be used for another request."""
+    """True if the connection stays open for another request after this one."""
     their_state: State = field(init=False, default=h11.SEND_BODY)
     our_state: State = field(init=False, default=h11.SEND_RESPONSE)
     _received: bytes = field(init=False, default=b"")
@@ -54,7 +54,7 @@ class PlainExchange:
     def of(cls, head: Head) -> "PlainExchange":
         return cls(
             is_head=head.method == b"HEAD",
-            missing=int(head.fields.get(b"content-length", 0)),
+            missing=head.body_length,
             goes_on=head.fields.get(b"connection") != CLOSE,
         )
 

@@ -408,10 +408,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
             return
         self._unread = rest + self._unread
         plain = read_head(head) if is_begin else None
-        if plain is not None and plain.is_handshake:
+        if plain is not None:
             self.headers = [*plain.fields.items()]
-            if self._should_upgrade():
-                self._upgrade(b"GET", plain.target)
+            if plain.is_handshake and self._should_upgrade():
+                self._upgrade(plain.method, plain.target)
                 return
         if plain is not None and plain.is_request:
             self._begin_plain(plain)
@@ -474,14 +474,10 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
                 return
 
     def _begin_plain(self, head: Head) -> None:
-        self._lines, self._tail = 0, b""
         self.conn = PlainExchange.of(head)
-        self.headers = [*head.fields.items()]
-        length = int(head.fields.get(b"content-length", 0))
-        self._carry_out(head.method, head.target, b"1.1", length=length, is_chunked=False)
+        self._carry_out(head.method, head.target, b"1.1", length=head.body_length, is_chunked=False)
 
     def _begin(self, event: h11.Request) -> None:
-        self._lines, self._tail = 0, b""
         target = _path_of(event)
         if refusal := _unfit(event, target, self._node.limits.headers):
             self._refuse(refusal)
@@ -501,6 +497,7 @@ class HttpConnection(H11Protocol, asyncio.BufferedProtocol):
         self, method: bytes, target: bytes, version: bytes, *, length: int, is_chunked: bool
     ) -> None:
         """Starts the application on the request, whose headers are in ``self.headers``."""
+        self._lines, self._tail = 0, b""
         self._is_chunked, self._remaining = is_chunked, length
         self._chunks = self._left_over = 0
         self._reading.set(self._node.limits.body_seconds)
@@ -820,7 +817,7 @@ class Cycle(RequestResponseCycle):
                     message["headers"] = [*headers, CLOSE_HEADER]
             answer.gather()
             if isinstance(self.conn, PlainExchange):
-                await self._begin_plain(self.conn, message)
+                await self._begin_answer(self.conn, message)
             else:
                 await super().send(message)
         elif message["type"] == "http.response.body":
@@ -828,7 +825,7 @@ class Cycle(RequestResponseCycle):
         else:
             await super().send(message)
 
-    async def _begin_plain(self, exchange: PlainExchange, message: HTTPResponseStartEvent) -> None:
+    async def _begin_answer(self, exchange: PlainExchange, message: HTTPResponseStartEvent) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
         if self.disconnected:

@@ -1,4 +1,4 @@
-"""What is read of a plain head without h11 is what h11 reads."""
+"""Plain heads are read as h11 reads them, and all others are left to h11."""
 
 import h11
 import pytest

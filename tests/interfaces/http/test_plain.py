@@ -1,4 +1,4 @@
-"""An answer that is written without h11 is what h11 would have written."""
+"""Plain requests and their answers are the same with and without h11."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -46,7 +46,7 @@ def states(conn: PlainExchange | h11.Connection) -> tuple[Any, Any]:
 def rest_of_request(
     conn: PlainExchange | h11.Connection, pieces: Sequence[bytes]
 ) -> tuple[bytes, bool, bytes]:
-    """The body as far as it came, whether it came whole, and what came after it."""
+    """Reads the rest of a request. Returns the body so far, whether it is complete, and the bytes after it."""
     body, is_whole = b"", False
     for piece in (b"", *pieces):
         if piece:
@@ -71,7 +71,7 @@ def plainly(conn: PlainExchange, status: int, headers: Headers, parts: Sequence[
 
 
 def understood(method: bytes, answer: bytes) -> tuple[int, set[tuple[bytes, bytes]], bytes, Any]:
-    """What a client makes of an answer: status, headers, body, and whether the connection goes on."""
+    """Reads an answer as a client does. Returns its status, headers and body, and the state in which it leaves the server."""
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method=method, target=b"/a", headers=[(b"Host", b"messenger.example")]))
     client.send(h11.EndOfMessage())
