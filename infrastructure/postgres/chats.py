@@ -314,7 +314,7 @@ class PostgresReadings:
             self._pending_updates.append(read)
 
     async def _was_read(self, read: MessagesRead) -> bool:
-        """Tells whether somebody else who is not the author had read a message that was now read singly."""
+        """Tells whether anybody but the reader and the author had read the message, which was read singly, by the same time."""
         (author_id,) = read.by_author
         asked = {"chat": read.chat_id, "seq": read.from_seq, "reader": read.reader_id, "author": author_id}
         return bool(await self._connection.scalar(READ_BEFORE, {**asked, "at": read.at}))

@@ -108,9 +108,8 @@ FROM unnest(%s, %s, %s, %s, %s) AS u(chat_id, profile_id, mark, less, read_at)
 WHERE r.chat_id = u.chat_id AND r.profile_id = u.profile_id
 """
 """
-Stores receipts and moves the readings. A receipt is not early (`infrastructure.postgres.receipts`) if two others had read all that it
-covers. Only the four that have read farthest are looked at. The reader of a receipt is not among them: the old mark is before
-the end of it.
+Stores receipts and moves the readings. `infrastructure.postgres.receipts` says which receipts are early. Of the other readers only the
+four with the highest marks are compared. The reader of the receipt is not among them, because the old mark is before its end.
 """
 
 
@@ -136,7 +135,7 @@ class PostgresMarking:
     _batch: Batch
     pending_updates: list[Update] = field(init=False, factory=list)
     _latest: dict[tuple[ChatId, ProfileId], datetime | None] = field(init=False, factory=dict)
-    """When the readers whose readings are locked last read something."""
+    """The latest time of the receipts of each reader whose reading is locked."""
 
     async def open(self, requests: Sequence[MarkRequest]) -> OpenedReadings:
         locked, rows = await self._read(requests)

@@ -1,14 +1,16 @@
 """
 Selects the receipts that cover messages, and decides whether a page of history needs a receipt.
 
-A page shows when anyone but its author first read a message. A receipt is not needed for that if, for each message that it
-covers, somebody else who is not the author had read the message no later. Such a receipt is not ``early``. It is known by
-two others whose marks are at its end or beyond it: a message has one author, so that at least one of the two has read it, and as
-``reading.read_at`` is the latest time of all that they read, neither did so later. A receipt of one message that was read
-singly needs only one other, because the author is known.
+A page shows the time at which anyone but its author first read a message. It does not need a receipt if somebody else, who is not
+the author, had read each message of the receipt by the same time. The column ``early`` is then false.
 
-What counts is what was committed before. Two who read at the same time are therefore both early, and in doubt a receipt is early. A page
-of a chat of a thousand members looks at two receipts for each message, and at some more where many read at once.
+Two other readers are enough to decide that. Their marks must be at the end of the receipt or beyond it, and their latest time
+(``reading.read_at``) must not be after the time of the receipt. A message has one author, so at least one of the two readers is not
+the author and has read it. For a receipt of a message that was read singly one other reader is enough, because the author is known.
+
+Only committed readings count. Two people who read at the same moment do not see each other, and both receipts are early. An early receipt
+that is not needed makes a page slower, never wrong. In a chat of a thousand members a page reads about two receipts for each
+message, and more where many people read at once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,16 +38,17 @@ from sqlalchemy import (
 from application.ports.views import LAST
 from domain.events import MessagesRead
 from domain.ids import ChatId, ProfileId
+from infrastructure.postgres.pages import CHAT
 from infrastructure.postgres.schema.chat_tables import LENGTHS, beyond, length, receipt
 
 ENOUGH: Final = 2
-"""Two others who have read all that a receipt covers, and no later, make it one that no page needs."""
-
-CHAT: Final = bindparam("chat", type_=Uuid)
+"""The number of other readers that makes a receipt unnecessary. `infrastructure.postgres.marking.KEEP` has it as a number."""
 
 EARLY: Final = receipt.c.early
+"""Selects the receipts that pages need."""
+
 ANY: Final = receipt.c.early == any_(literal_column("'{t,f}'::boolean[]"))
-"""Which receipts are selected. Both are conditions on the second column of the indexes, after the chat."""
+"""Selects all receipts. As a condition on ``early`` it lets PostgreSQL use the indexes, of which that is the second column."""
 
 
 def covering(
@@ -84,37 +87,35 @@ READ_BEFORE: Final = select(
         _earlier.c.read_at <= bindparam("at", type_=DateTime(timezone=True)),
     )
 )
-"""Whether anybody but ``reader`` and ``author`` had read message ``seq`` at the time ``at``."""
+"""Selects true if anybody but ``reader`` and ``author`` had read message ``seq`` by the time ``at``, else false."""
 
 Latest = Mapping[tuple[ChatId, ProfileId], datetime | None]
-"""When each reader last read something in the chat, before the present batch."""
+"""The latest time of each reader's receipts in a chat, before the present batch. None stands for a reader without any."""
 
 
 def read_before_in_batch(reads: Sequence[MessagesRead], latest: Latest) -> Sequence[int]:
     """
-    Counts for each act of reading of a batch how many before it, of other readers, went at least as far and were no later. Of many
-    it counts only some, at least `ENOUGH` if there are so many among the last few.
+    Counts for each act of reading the other readers whose marks the same batch moves to its end or beyond before it, and whose
+    latest times are not after it.
 
-    The statement that stores them cannot see these, because it sees what was stored before. It counts those whose marks were
-    already at the end of the receipt; here are those who come there with this batch.
+    `infrastructure.postgres.marking.KEEP` counts the readers whose marks were there before the batch, and cannot see those that it
+    stores itself. No reader is counted by both. Only the few acts of reading that went farthest are compared, so that a count may
+    be too small, which leaves a receipt early.
     """
-    last_few: dict[ChatId, list[MessagesRead]] = {}
+    farthest: dict[ChatId, list[tuple[MessagesRead, datetime]]] = {}
     counts = []
     for read in reads:
-        others = last_few.setdefault(read.chat_id, [])
+        others = farthest.setdefault(read.chat_id, [])
         counts.append(
-            sum(
-                other.from_seq <= read.to_seq <= other.to_seq and latest_with(other, latest) <= read.at
-                for other in others
-            )
+            sum(other.from_seq <= read.to_seq <= other.to_seq and last <= read.at for other, last in others)
         )
-        others.append(read)
+        others.append((read, latest_with(read, latest)))
         if len(others) > 2 * ENOUGH:
-            others.remove(min(others, key=lambda other: other.to_seq))
+            others.remove(min(others, key=lambda each: each[0].to_seq))
     return counts
 
 
 def latest_with(read: MessagesRead, latest: Latest) -> datetime:
-    """Returns when the reader last read something, if this is the last act of reading that was committed."""
+    """Returns the latest time of the reader's receipts in the chat, with this one among them."""
     before = latest.get((read.chat_id, read.reader_id))
     return read.at if before is None else max(before, read.at)

@@ -89,6 +89,7 @@ from infrastructure.postgres.driver.together import Together
 from infrastructure.postgres.driver.trouble import WriteTrouble
 from infrastructure.postgres.pages import (
     AT,
+    CHAT,
     CHATS,
     CHATS_AFTER,
     CHATS_AND_HERE,
@@ -103,7 +104,7 @@ from infrastructure.postgres.pages import (
     reader_place,
 )
 from infrastructure.postgres.places import Place
-from infrastructure.postgres.receipts import ANY, CHAT, EARLY, covering
+from infrastructure.postgres.receipts import ANY, EARLY, covering
 from infrastructure.postgres.replica import WRITTEN, Replica
 from infrastructure.postgres.schema.account_tables import account, profile, session
 from infrastructure.postgres.schema.base import metadata, with_all_tables

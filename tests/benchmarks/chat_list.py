@@ -23,8 +23,7 @@ from sqlalchemy import func, select
 from domain.ids import ProfileId
 from infrastructure.postgres import views
 from infrastructure.postgres.driver.reads import ReadPool, prepared
-from infrastructure.postgres.pages import CHATS
-from infrastructure.postgres.receipts import CHAT
+from infrastructure.postgres.pages import CHAT, CHATS
 from infrastructure.postgres.schema.account_tables import profile
 from infrastructure.postgres.schema.chat_tables import chat, member, message, reading, receipt
 from infrastructure.postgres.views import READER, PostgresViews

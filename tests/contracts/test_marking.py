@@ -263,7 +263,7 @@ async def test_pages_show_who_read_first_whatever_was_stored_first(storage: Shar
 
 
 class TestFirstRead:
-    """What pages show where those who read before do not count."""
+    """Pages show the earliest time at which anyone but the author read a message, whatever was stored before."""
 
     async def page(self, talk: Talk, chat: Chat, reader: Actor) -> list[datetime | None]:
         page = await talk.storage.views.history(reader.profile_id, chat.id, Newest(), 10)

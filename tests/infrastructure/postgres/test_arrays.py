@@ -14,6 +14,7 @@ from psycopg.types.numeric import Int8
 
 from infrastructure.postgres.driver import arrays
 from tests.postgres import PostgresServer
+from tests.strategies import START
 
 characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 uuids = st.lists(st.uuids(), max_size=5)
@@ -50,6 +51,12 @@ def test_a_number_as_psycopg_dumps_it(value: int) -> None:
 @given(moments.filter(bool))
 def test_moments_as_psycopg_dumps_them(values: list[datetime]) -> None:
     assert arrays.Moments.of(values).data == dumped(values)
+
+
+def test_a_moment_may_be_null() -> None:
+    values = [START, None]
+    assert arrays.Moments.or_null(values).data == dumped(values)
+    assert arrays.Moments.or_null([START]).data == arrays.Moments.of([START]).data
 
 
 @given(texts.filter(bool))

@@ -1,4 +1,4 @@
-"""Which receipts pages look at: few, however many people read."""
+"""Pages need few of the receipts, however many people read."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -31,7 +31,7 @@ def beside(messenger_database: str) -> Iterator[psycopg.Connection[Any]]:
 
 
 async def crowd(storage: SharedStorage) -> tuple[Talk, Chat, Sequence[Actor]]:
-    """A chat of thirty people, the first of whom has said something."""
+    """Makes a chat of thirty people, in which the first has written some messages."""
     talk, people = Talk(storage), [actor() for _ in range(30)]
     chat = await open_chat(storage.begin, *people)
     for _ in range(MESSAGES):
@@ -40,7 +40,7 @@ async def crowd(storage: SharedStorage) -> tuple[Talk, Chat, Sequence[Actor]]:
 
 
 def early(beside: psycopg.Connection[Any], chat: Chat) -> list[tuple[int, int, int]]:
-    """The end of receipts, how many are early, and how many there are."""
+    """Returns the number of early receipts, and of all, by the message at which they end."""
     return beside.execute(
         "SELECT to_seq, count(*) FILTER (WHERE early), count(*) FROM receipt WHERE chat_id = %s GROUP BY to_seq ORDER BY to_seq",
         (chat.id,),
