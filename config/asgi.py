@@ -41,7 +41,8 @@ from infrastructure.postgres.schema.migrate import check_revision, filling_alone
 from infrastructure.postgres.server.adoption import check_home
 from infrastructure.postgres.server.reach import reach
 from infrastructure.system.collecting import GarbageCollection
-from infrastructure.system.resources import raise_descriptor_limit, trim_memory
+from infrastructure.system.descriptors import raise_descriptor_limit
+from infrastructure.system.memory import Memory
 from interfaces import whereabouts
 from interfaces.app import create_app
 from interfaces.http import limits
@@ -96,7 +97,6 @@ def run(
         HttpLimits(**asdict(settings.connections)),
         raise_descriptor_limit(),
         exempt=Networks.of(api.trusted_proxies),
-        trim=trim_memory,
     )
     server: Server
     app = make_app(
@@ -238,6 +238,7 @@ def make_app(
             running = [
                 application.adapters.clock_following().run,
                 application.updates().run,
+                Memory().run,
                 *workers(application, modules),
                 *lag_measuring(settings.operation, meter),
                 *telling,

@@ -63,13 +63,6 @@ class Waited(Protocol):
         ...
 
 
-MANY: Final = 256
-"""Connections at once from which on their memory, some 40 KiB each, is returned to the system once half of them have gone."""
-
-TRIMMED_AFTER: Final = 1.0
-"""Seconds from then until it is returned, in which further connections go."""
-
-
 @define(eq=False)
 class Places:
     """
@@ -83,10 +76,7 @@ class Places:
     most: int
     most_of_network: int
     exempt: Networks = Networks()
-    trim: Callable[[], None] = lambda: None
-    """Returns unused memory to the system."""
     taken: int = 0
-    _peak: int = 0
     _by_network: dict[str, int] = Factory(dict)
     _waited: dict[Waited, None] = Factory(dict)
     """Connections that have kept the node waiting, longest first; `_waited_by_network` has the same order."""
@@ -115,7 +105,6 @@ class Places:
             if not _make_way(self._waited):
                 return None
         self.taken += 1
-        self._peak = max(self._peak, self.taken)
         self._by_network[network] = self._by_network.get(network, 0) + 1
         return Place(self, network)
 
@@ -137,9 +126,6 @@ class Places:
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]
-        if self._peak >= MANY and self.taken < self._peak // 2:
-            self._peak = self.taken
-            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
 
 def _make_way(waited: Mapping[Waited, None]) -> bool:
@@ -164,19 +150,12 @@ class Place:
             self.places.give_back(self.network)
 
 
-GIVEN_BACK: Final = 8 * 1024 * 1024
-"""Bytes of bodies held at once from which on their memory is returned to the system once they are released."""
-
-
 @define(eq=False)
 class Bodies:
     """Counts the bytes of bodies that the node holds. Beyond ``most`` the body that has been arriving longest is refused."""
 
     most: int
-    trim: Callable[[], None] = lambda: None
-    """Returns unused memory to the system."""
     held: int = 0
-    _peak: int = 0
     _of: dict[Waited, int] = Factory(dict)
     """Bytes of bodies that are still arriving, oldest first."""
     _full: ThrottledWarning = field(init=False)
@@ -189,7 +168,6 @@ class Bodies:
     def add(self, connection: Waited, count: int) -> None:
         """Count bytes of a body that have arrived. May refuse bodies, this one included."""
         self.held += count
-        self._peak = max(self._peak, self.held)
         self._of[connection] = self._of.get(connection, 0) + count
         while self.held > self.most and self._of:
             self._full.warn(bytes=self.held)
@@ -203,9 +181,6 @@ class Bodies:
 
     def release(self, count: int) -> None:
         self.held -= count
-        if self._peak >= GIVEN_BACK and self.held < GIVEN_BACK // 8:
-            self._peak = 0
-            asyncio.get_running_loop().call_later(TRIMMED_AFTER, self.trim)
 
     def forget(self, connection: Waited) -> None:
         """Release the bytes of an incomplete body, if there are any."""
@@ -371,14 +346,12 @@ class Node:
     """
     The resources shared by the connections of one server. It must be created inside the server's event loop.
 
-    ``descriptors`` is the limit on file descriptors of the process, ``exempt`` are the networks of trusted proxies, and
-    ``trim`` returns unused memory to the system.
+    ``descriptors`` is the limit on file descriptors of the process, and ``exempt`` are the networks of trusted proxies.
     """
 
     limits: HttpLimits
     descriptors: int
     exempt: Networks = Networks()
-    trim: Callable[[], None] = lambda: None
     moments: Moments = Factory(Moments)
     """When the requests of each network may begin."""
     places: Places = field(init=False)
@@ -398,7 +371,7 @@ class Node:
         available = max(1, self.descriptors - min(RESERVE, self.descriptors // 4))
         most = min(self.limits.connections or available, available)
         most_of_network = self.limits.connections_per_network or max(1, most * 3 // 4)
-        self.places = Places(most, most_of_network, self.exempt, self.trim)
-        self.bodies = Bodies(self.limits.bodies_bytes, self.trim)
+        self.places = Places(most, most_of_network, self.exempt)
+        self.bodies = Bodies(self.limits.bodies_bytes)
         self.answers = Answers(self.limits.answers_bytes)
         self.turns = Turns(asyncio.get_running_loop())

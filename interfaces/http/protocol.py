@@ -919,14 +919,12 @@ class HttpConnections:
     """
     Creates the connections of one server. uvicorn takes it as its HTTP class.
 
-    ``descriptors`` is the limit on file descriptors of the process, ``exempt`` are the networks of trusted proxies, and
-    ``trim`` returns unused memory to the system.
+    ``descriptors`` is the limit on file descriptors of the process, and ``exempt`` are the networks of trusted proxies.
     """
 
     limits: HttpLimits
     descriptors: int
     exempt: Networks = Networks()
-    trim: Callable[[], None] = lambda: None
     moments: Moments = field()
     """When the requests of each network may begin. The sockets of the same server share it."""
     node: Node = field(init=False)
@@ -937,7 +935,7 @@ class HttpConnections:
 
     def __call__(self, **made: Any) -> HttpConnection:
         if not hasattr(self, "node"):  # only now does the server's event loop run
-            self.node = Node(self.limits, self.descriptors, self.exempt, self.trim, self.moments)
+            self.node = Node(self.limits, self.descriptors, self.exempt, self.moments)
         return HttpConnection(self.node, **made)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from config.settings.groups import Api, Connections, Socket, names
 from config.settings.load import load
-from infrastructure.system.resources import ENOUGH_DESCRIPTORS
+from infrastructure.system.descriptors import ENOUGH_DESCRIPTORS
 from tests.services import program, require
 
 ROOT = Path(__file__).resolve().parents[2]

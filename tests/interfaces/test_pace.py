@@ -23,7 +23,7 @@ from interfaces.http import authentication
 from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
-from interfaces.pace import BYTES, CHANGE, Moments, Pace
+from interfaces.pace import BYTES, CHANGE, PUT, Moments, Pace
 from interfaces.ws.crowds import Crowds, TooManySockets
 from tests.interfaces.live.test_hub import until
 from tests.interfaces.ws.house import House, handshake, serving
@@ -114,7 +114,7 @@ def test_changes_count_as_more_requests() -> None:
     assert pace.take(BOB) == 0.0
 
 
-@pytest.mark.parametrize(("people", "requests"), [(0, 0), (9, 0), (10, 1), (55, 5)])
+@pytest.mark.parametrize(("people", "requests"), [(0, 0), (1, PUT), (9, PUT), (10, PUT + 1), (55, PUT + 5)])
 def test_people_who_are_named_count_as_more_requests(people: int, requests: int) -> None:
     pace = Pace(10, 0.0, now=Hand())
     assert pace.take(ANN) == 0.0

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import partial
 from typing import Any, cast
 from urllib.parse import urlencode
 
@@ -23,11 +22,11 @@ from application.accounts.sign_in import SignIn, SignInHandler
 from application.accounts.signed_in import SignedIn
 from application.errors import NotAuthenticated, Overloaded, SecondFactorNeeded, Unavailable
 from application.ports.limiter import Allowance, TooManyRequests
-from interfaces.http import node, protocol
+from interfaces.http import protocol
 from interfaces.http.addresses import Networks
 from interfaces.http.authentication import SIGN_INS, WEIGHT, trying_password
 from interfaces.http.explanations import EXPLANATIONS
-from interfaces.http.node import MANY, MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
+from interfaces.http.node import MOST_PIECES, PAUSE, READ, SLICE, WORK, HttpLimits, Node, Places, Turns
 from interfaces.http.options import HttpOptions
 from interfaces.http.protocol import HttpConnection, HttpConnections
 from interfaces.pace import BYTES, NETWORK_WAITS, REFUSED_SIGN_IN, Moments, Pace
@@ -697,18 +696,6 @@ class TestPlaces:
             lines = [await site.line() for _ in range(40)]
             assert (await lines[-1].ask(GET)).status == 200
             await until(lambda: site.node.places.taken <= 18)
-
-    async def test_memory_is_given_back_after_many_have_gone(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(node, "TRIMMED_AFTER", 0.0)
-        for many, times in ((MANY - 1, 0), (MANY, 1)):
-            trimmed: list[None] = []
-            places = Places(1000, 1000, trim=partial(trimmed.append, None))
-            for place in [places.take("192.0.2.1") for _ in range(many)]:
-                assert place
-                place.leave()
-            await asyncio.sleep(0.01)
-            await until(lambda trimmed=trimmed, times=times: len(trimmed) >= times)  # type: ignore[misc]
-            assert len(trimmed) == times
 
     def test_proxies_count_for_the_node_alone(self) -> None:
         places = Places(4, 2, Networks.of(["10.0.0.0/8"]))

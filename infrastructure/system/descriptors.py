@@ -1,6 +1,5 @@
-"""Resources that the operating system lends to the process: file descriptors and memory."""
+"""File descriptors, of which the operating system lends the process a limited number."""
 
-import ctypes
 import resource
 from typing import Final
 
@@ -23,10 +22,3 @@ def raise_descriptor_limit() -> int:
             return soft
         return wanted
     return ENOUGH_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
-
-
-def trim_memory() -> None:
-    """Return memory that was freed to the system, where the C library can do so (glibc keeps it otherwise)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -1,0 +1,90 @@
+"""Returns memory that the process no longer uses to the operating system."""
+
+import asyncio
+import ctypes
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from attrs import define
+
+CHECKED_EVERY: Final = 20.0
+"""Seconds between two checks. One takes 20 us unless the memory has grown."""
+
+LEAST: Final = 8 * 1024 * 1024
+"""Bytes that are worth a return. It stops everything else for 4 ms in a process of 270 MiB, and for 100 ms in one of a gigabyte."""
+
+SHARE: Final = 1 / 20
+"""The same as a share of the process's memory, so that the larger one returns memory less often."""
+
+
+class _Allocations(ctypes.Structure):
+    """`struct mallinfo2` of glibc. Only `fordblks` is read: the bytes that are allocated from the system, and free."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def resident() -> int:
+    """Returns the bytes of the process that are in memory, or 0 where the system does not tell as Linux does."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def free() -> int:
+    """
+    Returns the bytes that glibc holds for later allocations, also those that it has returned already.
+
+    Another C library holds none as far as this tells.
+    """
+    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if ask is None:
+        return 0
+    ask.restype = _Allocations
+    return int(ask().fordblks)
+
+
+def trim() -> None:
+    """Return memory that was freed to the system, where the C library can do so (glibc keeps it otherwise)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+@define(eq=False)
+class Memory:
+    """
+    The memory of the process. Its unused part is returned when the process has grown by more than is worth a return, and as much
+    is free.
+
+    glibc itself returns only what lies at the end of its heap, so that a process would keep what its busiest moment took.
+    """
+
+    _resident: Callable[[], int] = resident
+    _free: Callable[[], int] = free
+    _trim: Callable[[], None] = trim
+    _least: int | None = None
+    """The fewest bytes in memory at any check since the last return."""
+
+    async def run(self) -> None:
+        """Checks again and again until it is cancelled."""
+        while True:
+            self.check()
+            await asyncio.sleep(CHECKED_EVERY)
+
+    def check(self) -> None:
+        now = self._resident()
+        self._least = now if self._least is None else min(self._least, now)
+        worth = max(LEAST, int(now * SHARE))
+        # What is in use cannot be returned: a later check finds it free.
+        if now - self._least >= worth and self._free() >= worth:
+            self._trim()
+            self._least = self._resident()
