@@ -106,10 +106,10 @@ class Pace:
     def __attrs_post_init__(self) -> None:
         self._waiting = ThrottledWarning(self._warning)
 
-    def take(self, asking: Asking) -> float:
+    def take(self, asking: Asking, requests: int = 1) -> float:
         """
-        Takes the next moment for one request. Returns the seconds until then, which are 0.0 in ordinary use. The moment is
-        taken for good, also if the request is never made.
+        Takes the next moment for a request that counts as so many. Returns the seconds until then, which are 0.0 in ordinary use.
+        The moment is taken for good, also if the request is never made.
 
         Raises:
             Overloaded: The next moment is more than ``most_seconds`` away; nothing is taken.
@@ -124,7 +124,7 @@ class Pace:
                 raise Overloaded(
                     "too much is asked for at once", retry_after=max(1.0, wait - self.most_seconds)
                 )
-        self._add(asking, 1 / self.per_second, now)
+        self._add(asking, requests / self.per_second, now)
         return max(wait, 0.0)
 
     def has_room(self, asking: Asking) -> bool:
@@ -141,7 +141,10 @@ class Pace:
             self._add(asking, answered // BYTES / self.per_second, self._now())
 
     def charge_change(self, asking: Asking) -> None:
-        """Counts a change of a chat or of its members as `CHANGE` requests; one of them is taken before, by `take`."""
+        """
+        Counts a change of a chat or of its members as `CHANGE` requests, where `take` was called before it was known to be one.
+        Where it is known, `take` is called with this number, so that changes that come together do not have the same moment.
+        """
         self.charge_as(asking, CHANGE)
 
     def charge_named(self, asking: Asking, people: int) -> None:

@@ -18,7 +18,7 @@ from application.views import HistoryPage
 from domain.ids import ChatId, ProfileId
 from domain.network import network_of
 from interfaces.http.long_answers import note_wait
-from interfaces.pace import REFUSED_SIGN_IN, Asking, Moments, Pace
+from interfaces.pace import CHANGE, REFUSED_SIGN_IN, Asking, Moments, Pace
 
 PACE: Final = "pace"
 """The attribute of the state of the application with the pace of accounts (`interfaces.pace`)."""
@@ -88,10 +88,7 @@ async def changer_of(request: Request, messenger: Messenger) -> Actor:
     Raises:
         NotAuthenticated, Overloaded: See `actor_of`.
     """
-    actor = await actor_of(request, messenger)
-    pace: Pace = getattr(request.app.state, PACE)
-    pace.charge_change(actor.account_id)
-    return actor
+    return await _in_turn(request, messenger, lambda actor: actor.account_id, CHANGE)
 
 
 def charge_named(request: Request, actor: Actor, people: Sequence[ProfileId]) -> None:
@@ -153,22 +150,25 @@ def _caller_of(request: HTTPConnection) -> Authenticate:
     return Authenticate(token=token, network=network_in(request))
 
 
-async def _in_turn(request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking]) -> Actor:
+async def _in_turn(
+    request: Request, messenger: Messenger, asking_of: Callable[[Actor], Asking], requests: int = 1
+) -> Actor:
     actor = await authenticate(request, messenger)
-    if await _has_waited(request, asking_of(actor)):
+    if await _has_waited(request, asking_of(actor), requests):
         return await authenticate(request, messenger)
     return actor
 
 
-async def _has_waited(request: Request, asking: Asking) -> bool:
+async def _has_waited(request: Request, asking: Asking, requests: int = 1) -> bool:
     """
-    Wait for the turn of a request. If it had to wait, what was read before may be out of date: the session may have ended.
+    Wait for the turn of a request, which counts as so many. If it had to wait, what was read before may be out of date: the
+    session may have ended.
 
     Raises:
         Overloaded: The turn is too far away.
     """
     pace: Pace = getattr(request.app.state, PACE)
-    wait = pace.take(asking)
+    wait = pace.take(asking, requests)
     request.scope[ASKING] = asking  # not before: one that is refused here is limited by its network alone
     if not wait:
         return False

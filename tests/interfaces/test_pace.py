@@ -114,6 +114,12 @@ def test_changes_count_as_more_requests() -> None:
     assert pace.take(BOB) == 0.0
 
 
+def test_changes_that_come_together_have_a_moment_each() -> None:
+    pace = Pace(10, 0.0, now=Hand())
+    waits = [pace.take(ANN, CHANGE) for _ in range(4)]
+    assert waits == pytest.approx([0.0, CHANGE / 10, 2 * CHANGE / 10, 3 * CHANGE / 10])
+
+
 @pytest.mark.parametrize(("people", "requests"), [(0, 0), (1, PUT), (9, PUT), (10, PUT + 1), (55, PUT + 5)])
 def test_people_who_are_named_count_as_more_requests(people: int, requests: int) -> None:
     pace = Pace(10, 0.0, now=Hand())
@@ -363,6 +369,14 @@ async def asking(house: House, name: str) -> AsyncIterator[httpx.AsyncClient]:
 def charged(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     """The accounts whose changes were charged, in order."""
     found: list[object] = []
+    take = Pace.take
+
+    def note(pace: Pace, asking: Any, requests: int = 1) -> float:
+        if requests == CHANGE:
+            found.append(asking)
+        return take(pace, asking, requests)
+
+    monkeypatch.setattr(Pace, "take", note)
     monkeypatch.setattr(Pace, "charge_change", lambda _, asking: found.append(asking))
     return found
 
