@@ -24,11 +24,15 @@ BYTES: Final = 16 * 1024
 CHANGE: Final = 25
 """
 A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others. It
-takes five to ten times the CPU of a request, without a pause in which others have their turns: rare ones delay few messages.
+takes only five to nine times the CPU of a small request, but nearly all at once. Messages of others that are sent meanwhile wait for it, and
+these have to be few.
 """
 
 PUT: Final = 25
-"""A change that puts people into a group counts as this many requests more, because it takes twice as long."""
+"""
+A change that puts people into a group counts as this many requests more, so that an account makes one a second. It is what somebody
+would do who wants to annoy others, and hardly anybody does it so often by hand.
+"""
 
 PEOPLE: Final = 10
 """
