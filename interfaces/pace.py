@@ -25,7 +25,7 @@ CHANGE: Final = 25
 """
 A change of a chat or of its members counts as this many requests, because it needs a transaction of its own and is told to others. It
 takes only five to nine times the CPU of a small request, but nearly all at once. Messages of others that are sent meanwhile wait for it, and
-these have to be few.
+there should be few of them.
 """
 
 PUT: Final = 25
@@ -36,8 +36,8 @@ would do who wants to annoy others, and hardly anybody does it so often by hand.
 
 PEOPLE: Final = 10
 """
-It counts as one more request for each so many of these people, because each of them costs several rows and an entry in a log of
-their own.
+A change also counts as one more request for each so many people whom it puts into a group, because each of them costs several rows and
+an entry in a log of their own.
 """
 
 SOCKETS: Final = 100
