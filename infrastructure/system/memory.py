@@ -13,22 +13,28 @@ CHECKED_EVERY: Final = 20.0
 """Seconds between two checks. One takes 20 us unless the memory has grown."""
 
 LEAST: Final = 8 * 1024 * 1024
-"""Bytes that are worth a return. It stops everything else for 4 ms in a process of 270 MiB, and for 100 ms in one of a gigabyte."""
+"""
+Bytes that are worth a return, because nothing else runs meanwhile: 4 ms for 32 MiB of 267, and up to 100 ms in a process with
+100,000 free blocks. docs/decisions/0078-when-unused-memory-is-returned.md has the figures.
+"""
 
 SHARE: Final = 1 / 20
-"""The same as a share of the process's memory, so that the larger one returns memory less often."""
+"""The same as a share of the memory of the process, so that a large one returns memory less often."""
+
+
+MEMBERS: Final = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+"""Of `struct mallinfo2`, and of `struct mallinfo` before glibc 2.33. `fordblks` has the bytes that are free."""
 
 
 class _Allocations(ctypes.Structure):
-    """`struct mallinfo2` of glibc. Only `fordblks` is read: the bytes that are allocated from the system, and free."""
+    _fields_ = [(name, ctypes.c_size_t) for name in MEMBERS]
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    ]
+
+class _EarlierAllocations(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint) for name in MEMBERS]
 
 
 def resident() -> int:
@@ -43,20 +49,21 @@ def free() -> int:
     """
     Returns the bytes that glibc holds for later allocations, also those that it has returned already.
 
-    Another C library holds none as far as this tells.
+    Before glibc 2.33 these are told modulo 4 GiB. Another C library holds none as far as this tells.
     """
-    ask = getattr(ctypes.CDLL(None), "mallinfo2", None)
-    if ask is None:
-        return 0
-    ask.restype = _Allocations
-    return int(ask().fordblks)
+    library = ctypes.CDLL(None)
+    for name, answer in (("mallinfo2", _Allocations), ("mallinfo", _EarlierAllocations)):
+        if (ask := getattr(library, name, None)) is not None:
+            ask.restype = answer
+            return int(ask().fordblks)
+    return 0
 
 
 def trim() -> None:
-    """Return memory that was freed to the system, where the C library can do so (glibc keeps it otherwise)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    """Returns memory that was freed to the system, where the C library can do so."""
+    give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if give_back is not None:
+        give_back(0)
 
 
 @define(eq=False)
@@ -81,6 +88,7 @@ class Memory:
             await asyncio.sleep(CHECKED_EVERY)
 
     def check(self) -> None:
+        """Returns unused memory if there is enough of it."""
         now = self._resident()
         self._least = now if self._least is None else min(self._least, now)
         worth = max(LEAST, int(now * SHARE))

@@ -591,7 +591,7 @@ def line_of(cells: Sequence[str]) -> str:
 async def prepared(house: Installation, visit: Visit, others: list[Device]) -> tuple[Target, Device, str]:
     """
     The attacker with a chat of long messages, and somebody among the others who asks. All threads that hash have done so, because
-    each keeps its 19 MiB from its first password on, and many requests were under way at once, three times: their objects take 31 MiB
+    each takes 19 MiB for its first password, and many requests were under way at once, three times: their objects take 31 MiB
     the first time, 11 the second and 3 the third, which Python keeps for later ones.
     """
     for address in one_client.CROWDS:

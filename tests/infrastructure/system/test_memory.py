@@ -1,6 +1,8 @@
 import asyncio
+import ctypes
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from attrs import define
@@ -33,6 +35,22 @@ def test_what_is_free_is_returned_and_what_is_used_is_not() -> None:
     assert unreturned > 100 * MiB
     assert is_free > 100 * MiB
     assert after < 10 * MiB
+
+
+def test_an_earlier_library_tells_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = ctypes.CDLL(None)
+
+    @define
+    class Earlier:
+        mallinfo: Any = library.mallinfo
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    told = memory.free()
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: Earlier())
+    assert abs(memory.free() - told) < MiB
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert memory.free() == 0
+    memory.trim()
 
 
 @define
