@@ -26,7 +26,10 @@ MEMBERS: Final = (
     *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
     *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
 )
-"""Of `struct mallinfo2`, and of `struct mallinfo` before glibc 2.33. `fordblks` has the bytes that are free."""
+"""
+The members of glibc's `struct mallinfo2`, and of `struct mallinfo`, which it had alone before version 2.33. `fordblks` has the bytes
+that are free.
+"""
 
 
 class _Allocations(ctypes.Structure):
