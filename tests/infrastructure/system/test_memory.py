@@ -70,80 +70,75 @@ class Process:
         self.times += 1
         self.returned = self.free
 
-    @property
-    def memory(self) -> Memory:
-        return Memory(self.resident, lambda: self.free, self.trim)
+    def watched(self) -> Memory:
+        """Its memory, which was checked once at the beginning."""
+        watched = Memory(self.resident, lambda: self.free, self.trim)
+        watched.check()
+        return watched
 
 
 def test_a_small_change_is_left_alone() -> None:
     process = Process(used=100 * MiB)
-    memory = process.memory
-    memory.check()
+    watched = process.watched()
     process.free = LEAST - 1
-    memory.check()
+    watched.check()
     assert process.times == 0
     process.free = LEAST
-    memory.check()
+    watched.check()
     assert process.times == 1
 
 
 def test_what_is_in_use_is_returned_once_it_is_free() -> None:
     process = Process(used=100 * MiB)
-    memory = process.memory
-    memory.check()
+    watched = process.watched()
     process.used = 140 * MiB
     for _ in range(3):
-        memory.check()
+        watched.check()
     assert process.times == 0
     process.used, process.free = 100 * MiB, 40 * MiB
     for _ in range(3):
-        memory.check()
+        watched.check()
     assert process.times == 1
     assert process.resident() == 100 * MiB
 
 
 def test_what_is_used_and_freed_again_between_two_checks_is_returned_again() -> None:
     process = Process(used=100 * MiB)
-    memory = process.memory
-    memory.check()
+    watched = process.watched()
     process.free = 40 * MiB
     for times in (1, 2, 3):
         process.returned = 0
-        memory.check()
+        watched.check()
         assert process.times == times
         assert process.resident() == 100 * MiB
 
 
 def test_little_by_little_counts_too_and_less_memory_is_where_the_next_growth_begins() -> None:
     process = Process(used=200 * MiB)
-    memory = process.memory
-    memory.check()
+    watched = process.watched()
     process.used = 100 * MiB
-    memory.check()
+    watched.check()
     for _ in range(4):
         assert process.times == 0
         process.free += LEAST // 4
-        memory.check()
+        watched.check()
     assert process.times == 1
 
 
 def test_a_large_process_returns_memory_less_often() -> None:
     process = Process(used=1000 * MiB)
-    memory = process.memory
-    memory.check()
+    watched = process.watched()
     process.free = 50 * MiB
-    memory.check()
+    watched.check()
     assert process.times == 0
     process.free = 53 * MiB
-    memory.check()
+    watched.check()
     assert process.times == 1
 
 
 def test_where_the_system_tells_nothing_nothing_is_returned() -> None:
     process = Process(used=0, free=100 * MiB, returned=100 * MiB)
-    memory = process.memory
-    for _ in range(2):
-        memory.check()
+    process.watched().check()
     assert process.times == 0
 
 
