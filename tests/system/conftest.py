@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.system.client import Visit
 from tests.system.postgres import Postgres
 from tests.system.proxy import Proxy
@@ -19,7 +20,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     its settings. How `make run` starts one from nothing is what `test_start` is about.
     """
     folder = tmp_path_factory.mktemp("server")
-    with Server(folder, {"JWT_SECRET_KEY": SECRET}, is_new=False).running() as server:
+    settings = {"JWT_SECRET_KEY": SECRET, "METRICS_PORT": str(free_port())}
+    with Server(folder, settings, is_new=False).running() as server:
         yield server
 
 

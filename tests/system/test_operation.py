@@ -15,16 +15,12 @@ from websockets.frames import Close
 
 from tests.ports import free_port
 from tests.system.client import Token, Visit, data
+from tests.system.metrics import figures
 from tests.system.server import PATIENCE, Server
 
 MakeServer = Callable[..., Server]
 
 TOKEN = "a-token-for-scrapers-0123456789"
-
-
-def figures(text: str) -> dict[str, float]:
-    lines = text.splitlines()
-    return {name: float(value) for name, value in (x.rsplit(" ", 1) for x in lines if not x.startswith("#"))}
 
 
 async def test_figures_of_a_conversation(make_server: MakeServer) -> None:

@@ -10,8 +10,8 @@ import psutil
 
 from tests.ports import free_port
 from tests.system.client import ChatSocket, Device, Visit
+from tests.system.metrics import scrape
 from tests.system.server import PATIENCE, Server
-from tests.system.test_operation import figures
 
 MakeServer = Callable[..., Server]
 
@@ -25,12 +25,6 @@ def workers(server: Server) -> dict[int, psutil.Process]:
             if "config.worker" in each.cmdline():
                 found[each.pid] = each
     return found
-
-
-async def scrape(server: Server) -> dict[str, float]:
-    async with httpx.AsyncClient() as http:
-        answer = await http.get(f"http://127.0.0.1:{server.settings['METRICS_PORT']}/metrics")
-    return figures(answer.text)
 
 
 def sockets_of(server: Server) -> dict[int, int]:
