@@ -74,7 +74,6 @@ LONGEST_PAUSE: Final = 0.2
 VISIBLE = "[...document.querySelectorAll(arguments[0])].filter((each) => each.checkVisibility())"
 
 AIM: Final = """
-const [element] = arguments;
 element.scrollIntoView({ block: "nearest", inline: "nearest" });
 const box = [...element.getClientRects()].find(({ width, height }) => width > 0 && height > 0);
 if (box === undefined || element.disabled) return false;
@@ -91,10 +90,10 @@ addEventListener("click", (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
 }, { capture: true, once: true });
-return true;
+return element;
 """
 """
-Tells whether a click into the middle of the element would meet it, and notes whether the next one does. One that does not, because
+Returns the element if a click into its middle would meet it, and notes whether the next one does. One that does not, because
 the page has moved meanwhile, is without effect: in a menu it would open something else.
 """
 
@@ -106,7 +105,7 @@ return aim?.hit ?? true;
 """Tells whether the click that `AIM` prepared met its element. A click that led to another page has met it."""
 
 PUT: Final = """
-const [element, text] = arguments;
+const [, text] = arguments;
 element.focus();
 if (document.activeElement !== element) return false;
 element.select();
@@ -210,8 +209,8 @@ class Place:
         self.page.until(self._clicked)
 
     def _clicked(self) -> bool:
-        element = self.found()
-        if not self.page.run(AIM, element):
+        element: WebElement | None = self.ask(AIM) or None
+        if element is None:
             return False
         ActionChains(self.page.driver, duration=0).click(element).perform()
         if not self.page.runs_scripts:
@@ -223,7 +222,7 @@ class Place:
 
     def put(self, text: str) -> None:
         """Types instead of what is there, all at once, as programs that keep passwords do."""
-        self.page.until(lambda: self.page.run(PUT, self.found(), text))
+        self.page.until(lambda: self.ask(PUT, text))
 
     def get(self, name: str) -> Any:
         """A property of the element, as the browser understands it now."""
