@@ -144,15 +144,8 @@ class Pace:
         if self.per_second and answered >= BYTES:
             self._add(asking, answered // BYTES / self.per_second, self._now())
 
-    def charge_change(self, asking: Asking) -> None:
-        """
-        Counts a change of a chat or of its members as `CHANGE` requests, where `take` was called before it was known to be one.
-        Where it is known, `take` is called with this number, so that changes that come together do not have the same moment.
-        """
-        self.charge_as(asking, CHANGE)
-
     def charge_named(self, asking: Asking, people: int) -> None:
-        """Counts what it costs to put so many people into a group, beside the change itself."""
+        """Counts what it costs to put so many people into a group, beside the change itself, for which `take` was called."""
         if people:
             self.charge_as(asking, 1 + PUT + people // PEOPLE)
 

@@ -1,5 +1,6 @@
 """Executes the requests on the socket of all chats."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, cast
@@ -7,6 +8,7 @@ from typing import Any, Final, cast
 from attrs import define, evolve, field
 from typing_extensions import override
 
+from application.actor import Actor
 from application.chats.add_members import AddMembers
 from application.chats.change import ChangeChat
 from application.chats.change_role import ChangeRole
@@ -14,7 +16,7 @@ from application.chats.create import CreateChat
 from application.chats.delete import DeleteChat
 from application.chats.open_direct import OpenDirect
 from application.chats.remove_member import RemoveMember
-from application.errors import ApplicationError
+from application.errors import ApplicationError, Overloaded, Unavailable
 from application.paging import BadPlace, Paging
 from application.ports.updates import ChatUpdate
 from application.receipts.mark_read import MarkRead
@@ -25,6 +27,7 @@ from application.views import ChatView, HistoryPage, MemberView
 from domain.chat_errors import ChatNotFound
 from domain.errors import DomainError
 from domain.ids import ChatId, Position, ProfileId
+from interfaces.pace import CHANGE
 from interfaces.slices import made
 from interfaces.wire import frames
 from interfaces.wire import server_frames as types
@@ -116,8 +119,7 @@ class AllChatsDesk(Desk):
             self._services.messenger.chats,
         )
         if isinstance(asked, CHANGES):
-            self._services.pace.charge_change(actor.account_id)
-            self._services.pace.charge_named(actor.account_id, len(_named(asked)))
+            await self._take_moment(actor, asked)
         match asked:
             case MarkRead():
                 marked = await messages.mark_read(actor, asked)
@@ -160,6 +162,26 @@ class AllChatsDesk(Desk):
                 return {}
             case _:
                 raise AssertionError(f"{type(asked).__name__} is not executed here")
+
+    async def _take_moment(self, actor: Actor, change: Any) -> None:
+        """
+        Waits for the moment of a change, however far away it is. The frame has had the moment of a small request already, before it
+        was read.
+
+        Raises:
+            Unavailable: The socket was closed meanwhile, perhaps because its session has ended. The change is not made.
+        """
+        pace, is_taken = self._services.pace, False
+        while not is_taken:
+            try:
+                wait, is_taken = pace.take(actor.account_id, CHANGE - 1), True
+            except Overloaded as error:  # there are more waiting sockets of the account than moments
+                wait = error.retry_after
+            if wait:
+                await asyncio.sleep(wait)
+                if self.connection.is_closed:
+                    raise Unavailable("the socket was closed before the moment of its change")
+        pace.charge_named(actor.account_id, len(_named(change)))
 
     async def _catch_up(self, asked: CatchUp) -> types.CaughtUp:
         feed = self._services.messenger.feed

@@ -24,9 +24,10 @@ from interfaces.http.authentication import ASKING
 from interfaces.http.metering import Metered
 from interfaces.live.listener import End
 from interfaces.pace import BYTES, CHANGE, PUT, Moments, Pace
+from interfaces.ws import all_chats_desk
 from interfaces.ws.crowds import Crowds, TooManySockets
 from tests.interfaces.live.test_hub import until
-from tests.interfaces.ws.house import House, handshake, serving
+from tests.interfaces.ws.house import House, Line, handshake, serving
 
 ANN, BOB = AccountId(UUID(int=1)), AccountId(UUID(int=2))
 PER_SECOND = 50
@@ -103,15 +104,6 @@ def test_long_answers_count_as_more_requests() -> None:
     assert pace.take(ANN) == pytest.approx(0.1)
     pace.charge(ANN, 3 * BYTES)
     assert pace.take(ANN) == pytest.approx(0.5)
-
-
-def test_changes_count_as_more_requests() -> None:
-    hand = Hand()
-    pace = Pace(10, 0.0, now=hand)
-    assert pace.take(ANN) == 0.0
-    pace.charge_change(ANN)
-    assert pace.take(ANN) == pytest.approx(CHANGE / 10)
-    assert pace.take(BOB) == 0.0
 
 
 def test_changes_that_come_together_have_a_moment_each() -> None:
@@ -372,12 +364,11 @@ def charged(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     take = Pace.take
 
     def note(pace: Pace, asking: Any, requests: int = 1) -> float:
-        if requests == CHANGE:
+        if requests in {CHANGE, CHANGE - 1}:  # a frame has been counted as one already
             found.append(asking)
         return take(pace, asking, requests)
 
     monkeypatch.setattr(Pace, "take", note)
-    monkeypatch.setattr(Pace, "charge_change", lambda _, asking: found.append(asking))
     return found
 
 
@@ -449,6 +440,78 @@ async def test_changes_are_charged_on_sockets(house: House, charged: list[object
         while (await line.hear()).get("id") != number:
             pass
     assert charged == [ann.actor.account_id]
+
+
+async def on_all_chats(house: House, name: str) -> Line:
+    """A socket of all chats that has entered."""
+    line = await house.dial()
+    line.writer.write(handshake("/ws"))
+    await line.head()
+    line.say(type="auth", token=(await house.person(name)).token)
+    assert (await line.hear())["type"] == "auth_success"
+    return line
+
+
+async def test_changes_on_several_sockets_have_a_moment_each(house: House) -> None:
+    lines = [await on_all_chats(house, "Ann") for _ in range(3)]
+    began = time.monotonic()
+    for line in lines:
+        line.say(type="create_chat", id="new", name="new")
+    for line in lines:
+        while (frame := await line.hear()).get("id") != "new":
+            pass
+        assert frame["type"] == "answer", frame
+    # the last begins when the two before it have had all their time, and it has a frame of its own
+    assert time.monotonic() - began >= 2 * CHANGE / PER_SECOND - 0.01
+
+
+async def test_a_change_on_a_socket_waits_longer_than_requests_over_http(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await on_all_chats(house, "Ann")
+    pace = house.services.pace
+    pace.most_seconds = 0.2
+    account = (await actor_of(house, "Ann")).account_id
+    take = Pace.take
+
+    def when_taken(pace: Pace, asking: Any, requests: int = 1) -> float:
+        if requests == CHANGE - 1:  # another socket was sooner
+            monkeypatch.undo()
+            pace.charge_as(account, PER_SECOND)
+        return take(pace, asking, requests)
+
+    monkeypatch.setattr(Pace, "take", when_taken)
+    began = time.monotonic()
+    line.say(type="create_chat", id="new", name="new")
+    while (frame := await line.hear()).get("id") != "new":
+        pass
+    assert frame["type"] == "answer", frame
+    assert time.monotonic() - began > pace.most_seconds
+
+
+async def test_a_change_whose_socket_goes_before_its_moment_is_not_made(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = await on_all_chats(house, "Ann")
+    pace, now = house.services.pace, time.monotonic()
+    pace._now = lambda: now  # so that the moment of its frame has not passed
+    wakes = asyncio.Event()
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        await wakes.wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(all_chats_desk, "asyncio", SimpleNamespace(sleep=sleep))
+        line.say(type="create_chat", id="never", name="never")
+        await until(lambda: bool(waits))
+        line.writer.close()
+        await until(lambda: not [*house.hub.roster.listeners])
+        wakes.set()
+    pace._now = time.monotonic
+    async with asking(house, "Ann") as client:
+        assert (await client.get("/chats/")).json()["data"] == []
 
 
 @pytest.mark.parametrize("by_http", [False, True], ids=["socket", "HTTP"])
