@@ -306,10 +306,12 @@ async def serving(
                 PATIENCE[way] if isinstance(way, str) else PATIENCE["handed over"],
                 door,
             )
-            yield house
-            for line in house.lines:
-                line.writer.close()
-                line.writer.transport.abort()
+            try:
+                yield house
+            finally:  # of a test that fails too, or a later one would be blamed for its sockets
+                for line in house.lines:
+                    line.writer.close()
+                    line.writer.transport.abort()
         finally:
             server.should_exit = True
             await serve
