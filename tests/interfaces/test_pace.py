@@ -350,6 +350,16 @@ async def test_a_long_answer_over_http_is_charged(house: House) -> None:
     assert house.services.pace.take(ann.actor.account_id) > 3 / PER_SECOND
 
 
+async def on_all_chats(house: House, name: str) -> Line:
+    """A socket of all chats that has entered."""
+    line = await house.dial()
+    line.writer.write(handshake("/ws"))
+    await line.head()
+    line.say(type="auth", token=(await house.person(name)).token)
+    assert (await line.hear())["type"] == "auth_success"
+    return line
+
+
 @asynccontextmanager
 async def asking(house: House, name: str) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"Authorization": f"Bearer {(await house.person(name)).token}"}
@@ -411,10 +421,7 @@ async def test_people_who_are_named_are_charged(house: House, monkeypatch: pytes
             answer = await change
             assert answer.is_success, answer.text
             assert charged == [*charged[: way - 1], (owner.account_id, named)]
-    line = await house.dial()
-    line.writer.write(handshake("/ws"))
-    await line.head()
-    line.say(type="auth", token=(await house.person("Ann")).token)
+    line = await on_all_chats(house, "Ann")
     charged.clear()
     changes: list[tuple[str, dict[str, Any], int]] = [
         ("create_chat", {"name": "new", "members": two}, 2),
@@ -431,25 +438,12 @@ async def test_people_who_are_named_are_charged(house: House, monkeypatch: pytes
 
 async def test_changes_are_charged_on_sockets(house: House, charged: list[object]) -> None:
     ann = await house.person("Ann")
-    line = await house.dial()
-    line.writer.write(handshake("/ws"))
-    await line.head()
-    line.say(type="auth", token=ann.token)
+    line = await on_all_chats(house, "Ann")
     for number, asked in enumerate(("create_chat", "get_history"), 1):
         line.say(type=asked, id=number, name="new", chat_id=str(ann.actor.profile_id))
         while (await line.hear()).get("id") != number:
             pass
     assert charged == [ann.actor.account_id]
-
-
-async def on_all_chats(house: House, name: str) -> Line:
-    """A socket of all chats that has entered."""
-    line = await house.dial()
-    line.writer.write(handshake("/ws"))
-    await line.head()
-    line.say(type="auth", token=(await house.person(name)).token)
-    assert (await line.hear())["type"] == "auth_success"
-    return line
 
 
 async def test_changes_on_several_sockets_have_a_moment_each(house: House) -> None:
@@ -548,11 +542,7 @@ async def test_typing_is_charged_by_the_sockets_that_it_is_told_to(
     chat, ann = await house.chat("Ann", "Bob"), await house.person("Ann")
     lines = [await house.enter("Bob", chat) for _ in range(4)]
     if path == "/ws":
-        line = await house.dial()
-        line.writer.write(handshake("/ws"))
-        await line.head()
-        line.say(type="auth", token=ann.token)
-        await line.hear()
+        line = await on_all_chats(house, "Ann")
     else:
         line = await house.enter("Ann", chat)
     pace, now = house.services.pace, time.monotonic()
